@@ -1,0 +1,64 @@
+"""Chores: what edits, builds or measures something. They run in the environment nox was started from
+(CONTRIBUTING.md tells how to make it). What proves something in a clean environment is in tox.ini.
+"""
+
+import sys
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "types", "imports"]
+nox.options.default_venv_backend = "none"
+
+
+def python(session: nox.Session, *arguments: str, **options: dict[str, str]) -> None:
+    session.run(sys.executable, *arguments, external=True, **options)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Mend what ruff can mend, show the rest, and check the rules of the repository."""
+    python(session, "-m", "ruff", "format", ".")
+    python(session, "-m", "ruff", "check", "--fix", ".")
+    python(session, "-m", "pytest", "tests", *session.posargs)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy; the files it looks at are listed in pyproject.toml."""
+    python(session, "-m", "mypy", *session.posargs)
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """Who may import whom (.importlinter)."""
+    session.run("lint-imports", "--no-cache", external=True)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Run benchmarks/, all or the named ones (bench -- startup); each writes JSON to benchmarks/results/."""
+    files = sorted(Path("benchmarks").glob("*.py"))
+    chosen = [file for file in files if not session.posargs or file.stem in session.posargs]
+    if not chosen:
+        session.error(f"no such benchmark; there are: {', '.join(file.stem for file in files) or 'none'}")
+    for file in chosen:
+        python(session, str(file))
+
+
+@nox.session
+def kill(session: nox.Session) -> None:
+    """Kill and resume a run a hundred times; the result must not differ (the tests do it ten times)."""
+    python(session, "-m", "pytest", "integration", "-k", "kill", env={"MASKWRIGHT_KILLS": "100"})
+
+
+@nox.session
+def changes(session: nox.Session) -> None:
+    """Print the release notes that the fragments in changes/ would make: changes [-- PACKAGE …]."""
+    python(session, "tools/release.py", "notes", *session.posargs)
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Check, write the notes, build and tag: release -- PACKAGE VERSION."""
+    python(session, "tools/release.py", "release", *session.posargs)
