@@ -4,32 +4,47 @@ import sys
 import venv
 from pathlib import Path
 
+import pytest
 from repository import ROOT
 
 sys.path.insert(0, str(ROOT / "tools"))
 import run_tests
 
-PYTHON = Path(sys.executable)
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with pip: the environments uv makes have none."""
+    folder = tmp_path_factory.mktemp("venv")
+    venv.create(folder, with_pip=True)
+    return folder / "bin" / "python"
 
 
-def test_find_links_of_the_environment_reach_uv_with_commas(tmp_path: Path):
-    there = tmp_path / "wheels"
-    there.mkdir()
-    environ = {"PIP_FIND_LINKS": f"{there} {tmp_path / 'gone'} https://example.org/wheels"}
-    settings = run_tests.uv_settings(PYTHON, environ | {"PIP_INDEX_URL": "", "PIP_EXTRA_INDEX_URL": ""})
+def test_settings_are_read_from_files_and_variables(python: Path, tmp_path: Path):
+    file = tmp_path / "pip.conf"
+    file.write_text("[global]\nfind-links =\n    first\n    second\nindex-url = https://example.org/global\n")
+    environ = {"PIP_CONFIG_FILE": str(file), "PIP_INDEX_URL": "https://example.org/variable"}
+    settings = run_tests.pip_settings(python, environ)
+    assert settings["find-links"] == ["first", "second"]
+    assert settings["index-url"] == ["https://example.org/variable"]
+
+
+def test_places_reach_uv_with_commas_and_without_folders_that_are_gone(tmp_path: Path):
+    links = [str(tmp_path), str(tmp_path / "gone"), "https://example.org/wheels"]
+    settings = run_tests.uv_settings({"find-links": links, "index-url": [], "extra-index-url": []}, {})
     assert settings == {
-        "PIP_FIND_LINKS": f"{there} https://example.org/wheels",
-        "UV_FIND_LINKS": f"{there},https://example.org/wheels",
+        "PIP_FIND_LINKS": f"{tmp_path} https://example.org/wheels",
+        "UV_FIND_LINKS": f"{tmp_path},https://example.org/wheels",
     }
 
 
 def test_indexes_reach_uv_and_are_searched_as_pip_does():
-    environ = {
-        "PIP_FIND_LINKS": "",
-        "PIP_INDEX_URL": "https://example.org/a",
-        "PIP_EXTRA_INDEX_URL": "https://example.org/b",
+    pip = {
+        "find-links": [],
+        "index-url": ["https://example.org/a"],
+        "extra-index-url": ["https://example.org/b"],
     }
-    assert run_tests.uv_settings(PYTHON, environ) == {
+    assert run_tests.uv_settings(pip, {}) == {
+        "PIP_FIND_LINKS": "",
         "UV_DEFAULT_INDEX": "https://example.org/a",
         "UV_INDEX": "https://example.org/b",
         "UV_INDEX_STRATEGY": "unsafe-best-match",
@@ -37,17 +52,5 @@ def test_indexes_reach_uv_and_are_searched_as_pip_does():
 
 
 def test_what_the_user_set_for_uv_stays(tmp_path: Path):
-    environ = {
-        "PIP_FIND_LINKS": str(tmp_path),
-        "UV_FIND_LINKS": "mine",
-        "PIP_INDEX_URL": "",
-        "PIP_EXTRA_INDEX_URL": "",
-    }
-    assert run_tests.uv_settings(PYTHON, environ) == {"PIP_FIND_LINKS": str(tmp_path)}
-
-
-def test_settings_in_files_of_pip_are_read(tmp_path: Path):
-    venv.create(tmp_path / "venv", with_pip=True)
-    (tmp_path / "pip.conf").write_text("[global]\nfind-links =\n    first\n    second\n")
-    environ = {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf")}
-    assert run_tests.pip_setting(tmp_path / "venv/bin/python", "find-links", environ) == ["first", "second"]
+    pip = {"find-links": [str(tmp_path)], "index-url": [], "extra-index-url": []}
+    assert run_tests.uv_settings(pip, {"UV_FIND_LINKS": "mine"}) == {"PIP_FIND_LINKS": str(tmp_path)}

@@ -8,6 +8,7 @@ those that say where packages come from are handed over, so that uv finds what p
 """
 
 import argparse
+import ast
 import os
 import subprocess
 import sys
@@ -41,33 +42,32 @@ def runner() -> Path:
     return python
 
 
-def pip_setting(python: Path, name: str, environ: Mapping[str, str]) -> list[str]:
-    """What pip uses for an option that takes several places; the environment wins over pip's files."""
-    value = environ.get("PIP_" + name.upper().replace("-", "_"))
-    if value is None:
-        command = [str(python), "-m", "pip", "config", "get", f"global.{name}"]
-        value = subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=False).stdout
-    return value.split()
+def pip_settings(python: Path, environ: Mapping[str, str]) -> dict[str, list[str]]:
+    """Where pip looks for packages: option to places. Variables win over pip's files, as they do for pip."""
+    command = [str(python), "-m", "pip", "config", "list"]
+    done = subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=True)
+    found = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    settings = {}
+    for option in ("find-links", "index-url", "extra-index-url"):
+        keys = [f"{section}.{option}" for section in (":env:", "install", "global")]
+        value = next((found[key] for key in keys if key in found), "''")
+        settings[option] = str(ast.literal_eval(value)).split()
+    return settings
 
 
-def uv_settings(python: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """uv's variables for the places pip looks at; a variable that is already set stays as it is."""
-    links = pip_setting(python, "find-links", environ)
+def uv_settings(pip: Mapping[str, list[str]], environ: Mapping[str, str]) -> dict[str, str]:
+    """The same places as uv's variables (and pip's, to which tox.ini adds dist/); what the user set for uv stays."""
     # A folder that is gone is a warning to pip and an error to uv.
-    links = [place for place in links if "://" in place or Path(place).exists()]
+    links = [place for place in pip["find-links"] if "://" in place or Path(place).exists()]
     settings = {
-        "PIP_FIND_LINKS": " ".join(links),
         "UV_FIND_LINKS": ",".join(links),
-        "UV_DEFAULT_INDEX": " ".join(pip_setting(python, "index-url", environ)),
-        "UV_INDEX": " ".join(pip_setting(python, "extra-index-url", environ)),
+        "UV_DEFAULT_INDEX": " ".join(pip["index-url"]),
+        "UV_INDEX": " ".join(pip["extra-index-url"]),
     }
     if settings["UV_INDEX"]:
         settings["UV_INDEX_STRATEGY"] = "unsafe-best-match"  # as pip: the newest version of all indexes
-    return {
-        key: value
-        for key, value in settings.items()
-        if value and (key == "PIP_FIND_LINKS" or key not in environ)
-    }
+    settings = {key: value for key, value in settings.items() if value and key not in environ}
+    return settings | {"PIP_FIND_LINKS": " ".join(links)}
 
 
 def main() -> int:
@@ -77,7 +77,7 @@ def main() -> int:
     options = parser.parse_args()
     start = time.monotonic()
     python = runner()
-    environ = os.environ | uv_settings(python, os.environ)
+    environ = os.environ | uv_settings(pip_settings(python, os.environ), os.environ)
 
     def tox(*arguments: str) -> int:
         command = [str(python), "-m", "tox", "--colored", "no", *arguments]
