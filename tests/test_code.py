@@ -11,7 +11,7 @@ import pytest
 from repository import PACKAGES, PLUGINS, PYTHON_FILES, ROOT, Package, called_name, tree_of
 
 TESTS = [path for path in PYTHON_FILES if path.name.startswith("test_")]
-PARAMS = [path for path in PYTHON_FILES if "src" in path.parts and path.stem.endswith("params")]
+PARAMS = [path for path in PYTHON_FILES if "src" in path.parts and "params" in path.stem.split("_")]
 
 
 def test_the_rules_see_the_files():
