@@ -5,6 +5,7 @@ Each purpose (graphs, weights, noise of one task) has a stream of its own: addin
 change those already there.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import attrs
@@ -28,6 +29,7 @@ class Models:
     weights: np.ndarray  # (K, p, p)
     noise_variance: np.ndarray  # (K, p)
     order: np.ndarray  # (p,) column numbers, causes first; every task obeys it
+    numbers: Sequence[int]  # (K,) number of each task among all drawn: what its noise depends on
     law: Law = "gaussian"
 
     @property
@@ -42,7 +44,7 @@ class Models:
 
     def rows(self, task: int, number: int, step: Step, stream: str = "rows") -> np.ndarray:
         """(number, p) rows of a task. The first n rows are the same whatever `number` is."""
-        generator = random(step.fork(stream, task), self.law)
+        generator = random(step.fork(stream, self.numbers[task]), self.law)
         noise = standard_noise(generator, self.law, (number, len(self.order)))
         return propagate(noise * np.sqrt(self.noise_variance[task]), self.weights[task], self.order)
 
@@ -223,6 +225,7 @@ def random_models(
     step: Step,
     *,
     noise: Noise = "equal",
+    numbers: Sequence[int] | None = None,
     unit_variance_tasks: int = 0,
     explained: float = 0.6,
     law: Law = "gaussian",
@@ -235,13 +238,15 @@ def random_models(
     variable and task. unit-variance: weights are rescaled so that every variable has variance 1, of which
     the parents of a non-root explain the share `explained`: no variance betrays the order, and it is not
     identifiable from one Gaussian task. The first `unit_variance_tasks` tasks are of this kind whatever
-    `noise` says.
+    `noise` says. `numbers`: what the tasks are called among all drawn ones (default 0 ... K-1), so that a task is
+    the same in every group.
     """
     tasks, variables, _ = support.shape
+    numbers = range(tasks) if numbers is None else numbers
     weights = np.zeros(support.shape)
     variance = np.ones((tasks, variables))
     for task in range(tasks):
-        generator = random(step.fork("weights", task), "sizes")
+        generator = random(step.fork("weights", numbers[task]), "sizes")
         size = generator.uniform(smallest, largest, size=(variables, variables))
         sign = np.where(generator.random((variables, variables)) < 0.5, -1.0, 1.0)
         weights[task] = np.where(support[task], size * sign, 0.0)
@@ -249,7 +254,7 @@ def random_models(
             weights[task], variance[task] = unit_variances(weights[task], order, explained)
         elif noise == "unequal":
             variance[task] = generator.uniform(0.5, 2.0, size=variables)
-    return Models(weights, variance, order, law)
+    return Models(weights, variance, order, numbers, law)
 
 
 def unit_variances(weights: np.ndarray, order: np.ndarray, explained: float) -> tuple[np.ndarray, np.ndarray]:
@@ -269,14 +274,13 @@ def unit_variances(weights: np.ndarray, order: np.ndarray, explained: float) -> 
     return weights, noise
 
 
-def group(models: Models, size: int, number: int) -> Models:
+def group(drawn: int, size: int, number: int) -> range:
     """Tasks number*size ... (number+1)*size - 1: the paper draws 32 tasks once and cuts them into groups."""
     start = number * size
-    if start + size > len(models.weights):
+    if start + size > drawn:
         raise UserError(
-            f"group {number} of {size} tasks needs {start + size} drawn tasks, not {len(models.weights)}",
+            f"group {number} of {size} tasks needs {start + size} drawn tasks, not {drawn}",
             where="settings tasks, group, drawn",
             cure=f"draw at least {start + size} tasks, or choose a smaller group number",
         )
-    kept = slice(start, start + size)
-    return attrs.evolve(models, weights=models.weights[kept], noise_variance=models.noise_variance[kept])
+    return range(start, start + size)
