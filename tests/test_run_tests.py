@@ -31,10 +31,7 @@ def test_settings_are_read_from_files_and_variables(python: Path, tmp_path: Path
 def test_places_reach_uv_with_commas_and_without_folders_that_are_gone(tmp_path: Path):
     links = [str(tmp_path), str(tmp_path / "gone"), "https://example.org/wheels"]
     settings = run_tests.uv_settings({"find-links": links, "index-url": [], "extra-index-url": []}, {})
-    assert settings == {
-        "PIP_FIND_LINKS": f"{tmp_path} https://example.org/wheels",
-        "UV_FIND_LINKS": f"{tmp_path},https://example.org/wheels",
-    }
+    assert settings == {"UV_FIND_LINKS": f"{tmp_path},https://example.org/wheels"}
 
 
 def test_indexes_reach_uv_and_are_searched_as_pip_does():
@@ -44,7 +41,6 @@ def test_indexes_reach_uv_and_are_searched_as_pip_does():
         "extra-index-url": ["https://example.org/b"],
     }
     assert run_tests.uv_settings(pip, {}) == {
-        "PIP_FIND_LINKS": "",
         "UV_DEFAULT_INDEX": "https://example.org/a",
         "UV_INDEX": "https://example.org/b",
         "UV_INDEX_STRATEGY": "unsafe-best-match",
@@ -53,4 +49,4 @@ def test_indexes_reach_uv_and_are_searched_as_pip_does():
 
 def test_what_the_user_set_for_uv_stays(tmp_path: Path):
     pip = {"find-links": [str(tmp_path)], "index-url": [], "extra-index-url": []}
-    assert run_tests.uv_settings(pip, {"UV_FIND_LINKS": "mine"}) == {"PIP_FIND_LINKS": str(tmp_path)}
+    assert run_tests.uv_settings(pip, {"UV_FIND_LINKS": "mine"}) == {}

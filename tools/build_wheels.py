@@ -1,4 +1,6 @@
-"""Build the wheel of every package into dist/.
+"""Build the wheel of every package into dist/, and list them in dist/wheels.txt.
+
+The list is a constraint file: who installs under it gets exactly these wheels, whatever an index may offer.
 
 With hatchling at hand (the tox environment "wheels") this takes well under a second a package. On a bare machine
 pip does the same work, only slower, because it builds each package in an environment of its own.
@@ -55,11 +57,14 @@ def problems(wheel: Path, folder: Path) -> list[str]:
 def main() -> int:
     DIST.mkdir(exist_ok=True)
     failed = False
+    lines = []
     for folder in packages():
         wheel = build(folder)
         wrong = problems(wheel, folder)
         print(f"{wheel.relative_to(ROOT)}  {wheel.stat().st_size / 1024:.0f} KiB", *wrong, sep="\n  ")
         failed = failed or bool(wrong)
+        lines.append(f"{folder.name} @ {wheel.as_uri()}\n")
+    (DIST / "wheels.txt").write_text("".join(lines))
     return 1 if failed else 0
 
 

@@ -56,7 +56,7 @@ def pip_settings(python: Path, environ: Mapping[str, str]) -> dict[str, list[str
 
 
 def uv_settings(pip: Mapping[str, list[str]], environ: Mapping[str, str]) -> dict[str, str]:
-    """The same places as uv's variables (and pip's, to which tox.ini adds dist/); what the user set for uv stays."""
+    """The same places as uv's variables; what the user set for uv stays."""
     # A folder that is gone is a warning to pip and an error to uv.
     links = [place for place in pip["find-links"] if "://" in place or Path(place).exists()]
     settings = {
@@ -66,8 +66,7 @@ def uv_settings(pip: Mapping[str, list[str]], environ: Mapping[str, str]) -> dic
     }
     if settings["UV_INDEX"]:
         settings["UV_INDEX_STRATEGY"] = "unsafe-best-match"  # as pip: the newest version of all indexes
-    settings = {key: value for key, value in settings.items() if value and key not in environ}
-    return settings | {"PIP_FIND_LINKS": " ".join(links)}
+    return {key: value for key, value in settings.items() if value and key not in environ}
 
 
 def main() -> int:
