@@ -41,4 +41,10 @@ def facts(packages: Sequence[str]) -> dict[str, Any]:
 
 
 def _item(text: Text) -> dict[str, Any]:
-    return {"id": text.id, "text": text.text, "package": text.package, "module": text.module, "name": text.name}
+    return {
+        "id": text.id,
+        "text": text.text,
+        "package": text.package,
+        "module": text.module,
+        "name": text.name,
+    }

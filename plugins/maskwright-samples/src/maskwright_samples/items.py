@@ -15,7 +15,9 @@ class Items:
     `facts` is what `about` answers for every split; `counts` of the split are added.
     """
 
-    def __init__(self, name: str, splits: Mapping[str, Sequence[Mapping[str, Any]]], facts: Mapping[str, Any]):
+    def __init__(
+        self, name: str, splits: Mapping[str, Sequence[Mapping[str, Any]]], facts: Mapping[str, Any]
+    ):
         self._name = name
         self._splits = dict(splits)
         self._facts = dict(facts)
@@ -30,7 +32,9 @@ class Items:
     def item(self, split: str, index: int, step: Step) -> Mapping[str, Any]:
         items = self._items(split)
         if not 0 <= index < len(items):
-            raise IndexError(f"dataset:{self._name} has {len(items)} items in split {split!r}, none at {index}")
+            raise IndexError(
+                f"dataset:{self._name} has {len(items)} items in split {split!r}, none at {index}"
+            )
         return dict(items[index])
 
     def find(self, split: str, id: str) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 import gzip
 import json
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import attrs
@@ -71,7 +71,9 @@ def cleaned(record: Record) -> Text:
 
 def library(packages: Sequence[str], literals: bool = False) -> list[Text]:
     """Every docstring of the packages that are installed, in walking order, short ones and copies included."""
-    return [text for name, version in installed(packages).items() for text in _package(name, version, literals)]
+    return [
+        text for name, version in installed(packages).items() for text in _package(name, version, literals)
+    ]
 
 
 def unique(texts: Iterable[Text]) -> list[Text]:
@@ -92,11 +94,13 @@ def reference_texts() -> list[Text]:
     for topic, raw in sorted(language_reference().items()):
         record = Record("stdlib", "pydoc_data.topics", topic, "topic", (), raw)
         lines = tuple(paragraphs(raw))
-        found.append(attrs.evolve(cleaned(record), text="\n".join(lines), parameters=(), returns=(), see_also=()))
+        found.append(
+            attrs.evolve(cleaned(record), text="\n".join(lines), parameters=(), returns=(), see_also=())
+        )
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def _package(name: str, version: str, literals: bool) -> tuple[Text, ...]:
     def make() -> bytes:
         rows = (json.dumps(attrs.astuple(cleaned(record))) for record in records(name, literals))
@@ -110,7 +114,15 @@ def _package(name: str, version: str, literals: bool) -> tuple[Text, ...]:
 def _from_row(row: list[Any]) -> Text:
     *plain, arguments, raw, text, summary, body, parameters, returns, links = row
     return Text(
-        *plain, tuple(arguments), raw, text, summary, body, _entries(parameters), _entries(returns), tuple(links)
+        *plain,
+        tuple(arguments),
+        raw,
+        text,
+        summary,
+        body,
+        _entries(parameters),
+        _entries(returns),
+        tuple(links),
     )
 
 

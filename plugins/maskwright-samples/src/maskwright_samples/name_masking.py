@@ -5,9 +5,13 @@ import re
 from maskwright_samples.library import Text
 
 HIDDEN = "X"
-_PACKAGE_WORDS = frozenset("python stdlib numpy scipy sklearn scikit networkx torch pytorch".split())
+_PACKAGE_WORDS = frozenset(
+    ["python", "stdlib", "numpy", "scipy", "sklearn", "scikit", "networkx", "torch", "pytorch"]
+)
 _SHORTEST_PART = 3  # letters; shorter parts ("to", "is") are ordinary words
-_IDENTIFIER = re.compile(r"[_=(\d]|\w\.\w|[a-z][A-Z]")  # inner dot or capital, digit, underscore, call, assignment
+_IDENTIFIER = re.compile(
+    r"[_=(\d]|\w\.\w|[a-z][A-Z]"
+)  # inner dot or capital, digit, underscore, call, assignment
 _PUNCTUATION = ".,;:!?\"'()[]{}<>-"
 
 

@@ -18,11 +18,13 @@ PACKAGES = ("stdlib", "numpy", "scipy", "sklearn", "networkx", "torch")
 _DISTRIBUTION = {"sklearn": "scikit-learn"}  # where the import name is not the distribution's
 
 _SKIPPED_FOLDERS = frozenset(
-    "test tests testing _testing idlelib lib2to3 turtledemo ensurepip site-packages dist-packages __pycache__".split()
+    {"test", "tests", "testing", "_testing", "idlelib", "lib2to3", "turtledemo", "ensurepip"}
+    | {"site-packages", "dist-packages", "__pycache__"}
 )
 # Code of other projects carried along: its texts would be counted under the wrong package.
 _VENDORED = frozenset(
-    "externals _external _vendor array_api_compat array_api_extra distutils cobyqa pyprima _decomp_update".split()
+    {"externals", "_external", "_vendor", "array_api_compat", "array_api_extra", "distutils"}
+    | {"cobyqa", "pyprima", "_decomp_update"}
 )
 _SHORTEST_LITERAL = 80  # characters; shorter constants in add_newdoc calls are names and places
 
@@ -143,7 +145,9 @@ def _documented(tree: ast.Module, literals: bool) -> Iterator[tuple[str, str, tu
 
 def _arguments(given: ast.arguments) -> tuple[str, ...]:
     every = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
-    return tuple(argument.arg for argument in every if argument is not None and argument.arg not in {"self", "cls"})
+    return tuple(
+        argument.arg for argument in every if argument is not None and argument.arg not in {"self", "cls"}
+    )
 
 
 def _called(call: ast.Call) -> str:
@@ -151,7 +155,11 @@ def _called(call: ast.Call) -> str:
 
 
 def _literals(call: ast.Call) -> Iterator[tuple[str, str, tuple[str, ...], str]]:
-    strings = [node.value for node in ast.walk(call) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    strings = [
+        node.value
+        for node in ast.walk(call)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
     names = [text for text in strings if len(text) < _SHORTEST_LITERAL and text.isidentifier()]
     for text in strings:
         if len(text) >= _SHORTEST_LITERAL:

@@ -52,7 +52,8 @@ def topic(texts: Sequence[Text], masked: bool, fewest: int) -> tuple[dict[str, l
     classes = sorted(name for name, count in counts.items() if count >= fewest)
     place = {name: number for number, name in enumerate(classes)}
     sides = _sides(
-        (text for text in inside if text.subpackage in place), lambda text: f"{text.module}:{text.name.split('.')[0]}"
+        (text for text in inside if text.subpackage in place),
+        lambda text: f"{text.module}:{text.name.split('.')[0]}",
     )
 
     def item(text: Text) -> dict[str, Any]:
@@ -112,7 +113,9 @@ def summary(texts: Sequence[Text], masked: bool) -> tuple[dict[str, list[dict]],
         ]
         for side, members in sides.items()
     }
-    return splits, {"notice": "half of the summary words are not in the body: compare systems, claim no quality"}
+    return splits, {
+        "notice": "half of the summary words are not in the body: compare systems, claim no quality"
+    }
 
 
 def _sides(texts: Iterable[Text], name: Callable[[Text], str]) -> Sides:
@@ -145,7 +148,9 @@ def _grouped(texts: Iterable[Text], key: Callable[[Text], str]) -> dict[str, lis
 
 def _nearest_by_hash(text: Text, others: Iterable[Text], count: int) -> list[Text]:
     """`count` of the others, chosen by hash: a new text among them displaces at most one."""
-    return sorted((o for o in others if o.id != text.id), key=lambda other: _hash(f"{text.id}|{other.id}"))[:count]
+    return sorted((o for o in others if o.id != text.id), key=lambda other: _hash(f"{text.id}|{other.id}"))[
+        :count
+    ]
 
 
 def _hash(name: str) -> int:

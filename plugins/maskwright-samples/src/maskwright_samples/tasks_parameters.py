@@ -10,7 +10,9 @@ from maskwright_samples.prose import paragraphs, words
 from maskwright_samples.splits import three_way, two_way, without_copies
 
 _FEWEST_WORDS = 3  # of a description or an answer
-_KNOWN = 0.5  # F1 with some training answer for the same name from which a question is answered without the text
+_KNOWN = (
+    0.5  # F1 with some training answer for the same name from which a question is answered without the text
+)
 
 # The first form that a type text shows before " of ": "list of int" is a sequence, "array of floats" an array.
 _TYPES = {
@@ -24,7 +26,9 @@ _TYPES = {
     "sequence": r"\blist|\btuple|\bsequence|\biterable",
     "str": r"\bstr\b|\bstring|['\"]\w+['\"]",
 }
-_OTHER = re.compile(r"instance|generator|randomstate|estimator|object|path|file|constructor|dtype", re.IGNORECASE)
+_OTHER = re.compile(
+    r"instance|generator|randomstate|estimator|object|path|file|constructor|dtype", re.IGNORECASE
+)
 
 
 def param_type(texts: Sequence[Text]) -> tuple[dict[str, list[dict]], dict[str, Any]]:
@@ -85,7 +89,7 @@ def param_qa(texts: Sequence[Text]) -> tuple[dict[str, list[dict]], dict[str, An
                     "answer": answer,
                 }
             )
-    return splits, {"notice": "report closed book, compressed and full text side by side: full text is solved by look-up"}
+    return splits, {"notice": "with the full text the answer is looked up: report closed book beside it"}
 
 
 def answer_f1(given: str, right: str) -> float:
