@@ -1,0 +1,231 @@
+"""The Python API; the command line does the same things through it."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from maskwright.build import build_raw
+from maskwright.catalogue import Listed, catalogue
+from maskwright.component import KINDS
+from maskwright.contracts import Pipeline
+from maskwright.errors import UserError, did_you_mean
+from maskwright.findings import load_findings
+from maskwright.metrics import read_metrics
+from maskwright.params import SlotSpec, fields_of
+from maskwright.parts import candidates, extra_parts, run_tree
+from maskwright.planning import Plan, Source, plan
+from maskwright.progress import Progress
+from maskwright.runs import new_folder, open_run, write_start
+from maskwright.tree import Node, index_of
+
+__all__ = ["LoadedRun", "load", "plan", "resume", "run", "start"]
+
+
+@attrs.frozen
+class LoadedRun:
+    """A run folder, read back."""
+
+    folder: Path
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """`{"status": "finished", "step": …}`; `unknown` before the first status was written."""
+        path = self.folder / "status.json"
+        return (
+            json.loads(path.read_text(encoding="utf-8"))
+            if path.is_file()
+            else {"status": "unknown", "step": 0}
+        )
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """Every setting of the run."""
+        return json.loads((self.folder / "resolved.json").read_text(encoding="utf-8"))
+
+    @property
+    def tree(self) -> Node:
+        """The planned tree."""
+        return run_tree(self.folder)
+
+    @property
+    def seed(self) -> int:
+        return int(self.resolved.get("seed", 0))
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """`{"step", "name", "value"}` for everything that was logged."""
+        return read_metrics(self.folder)
+
+    def last_metrics(self) -> dict[str, float | None]:
+        """The last value of each metric."""
+        return {entry["name"]: entry["value"] for entry in self.metrics()}
+
+    def findings(self) -> list[dict[str, Any]]:
+        """What evaluators found, with per-item rows."""
+        return load_findings(self.folder)
+
+    def parts(self) -> dict[str, str]:
+        """Path -> `kind:name` of every part that can be taken."""
+        found = {
+            node.path: node.reference for node in self.tree.walk() if node.path and not node.is_reference
+        }
+        return found | {path: str(raw.get("use")) for path, raw in extra_parts(self.folder).items()}
+
+    def part(self, path: str = "", at: str | int = "last") -> Any:
+        """A part with its state: `path` as in the recipe; the only one if left out."""
+        kinds = (
+            tuple(kind for kind in KINDS if kind != "recipe")
+            if path
+            else ("encoder", "pipeline", "objective")
+        )
+        raw = {"use": "from-run", "run": str(self.folder), "part": path, "at": str(at)}
+        return build_raw(raw, kinds, str(self.folder), self.seed)[0]
+
+    def pipelines(self) -> list[str]:
+        """Names of the pipelines that fit this run; the default one first."""
+        tree = self.tree
+        names = candidates(tree, ("pipeline",), frozenset())
+        fitting = [x.name for x in catalogue().of_kind("pipeline") if self._filling(x, tree) is not None]
+        default = getattr(tree.cls, "default_pipeline", "")
+        return sorted(dict.fromkeys(names + fitting), key=lambda name: name != default)
+
+    def _filling(self, listed: Listed, tree: Node) -> dict[str, Any] | None:
+        """For each required slot of a pipeline the part of this run that fits; None if one has none."""
+        filled: dict[str, Any] = {}
+        for name, field in fields_of(listed.params_class()).items():
+            if isinstance(field.spec, SlotSpec) and field.required:
+                fitting = candidates(tree, field.spec.kinds, field.spec.needs)
+                if len(fitting) != 1:
+                    return None
+                filled[name] = {"use": "from-run", "run": str(self.folder), "part": fitting[0]}
+        return filled or None
+
+    def pipeline(self, name: str = "", settings: Mapping[str, Any] | Iterable[str] = ()) -> Pipeline:
+        """The run's part put to work; `name` may be left out where one fits or is the default."""
+        offered = self.pipelines()
+        tree = self.tree
+        if not name:
+            if len(offered) != 1 and not getattr(tree.cls, "default_pipeline", ""):
+                raise UserError(
+                    f"{self.folder} has {'no pipeline' if not offered else 'more than one pipeline'} that fits",
+                    why=f"pipelines: {', '.join(offered) or 'none'}",
+                    cure=f"name one: {self.folder}:PIPELINE" if offered else "maskwright list pipeline",
+                )
+            name = offered[0]
+        index = index_of(tree)
+        if name in index and index[name].kind == "pipeline":
+            raw: dict[str, Any] = {"use": "from-run", "run": str(self.folder), "part": name}
+        else:
+            if name.partition("@")[0] not in offered:
+                raise UserError(
+                    f'{self.folder} has no pipeline "{name}"{did_you_mean(name, offered)}',
+                    cure=f"it has: {', '.join(offered) or 'none'}",
+                )
+            filling = self._filling(catalogue().find("pipeline", name), tree)
+            raw = {"use": name, **(filling or {})}
+        return build_raw(raw, ("pipeline",), f"{self.folder}:{name}", self.seed, settings)[0]
+
+
+def load(folder: str | Path) -> LoadedRun:
+    """Open a run folder for reading."""
+    folder = Path(folder)
+    if not (folder / "resolved.json").is_file():
+        what = "is not a run folder" if folder.exists() else "does not exist"
+        raise UserError(f"{folder} {what}", where=str(folder), cure="give a folder that holds resolved.json")
+    try:
+        json.loads((folder / "resolved.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(
+            f"{folder / 'resolved.json'} is damaged",
+            why=str(error),
+            cure="run the recipe again from recipe.toml",
+        ) from None
+    return LoadedRun(folder)
+
+
+def run(
+    source: Source,
+    overrides: Mapping[str, Any] | Iterable[str] = (),
+    *,
+    seed: int | None = None,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+    pictures: bool = True,
+) -> LoadedRun:
+    """Plan, check and run a recipe in a new run folder."""
+    overrides = overrides if isinstance(overrides, Mapping) else list(overrides)
+    made = plan(source, overrides, seed=seed)
+    typed = [f"{k}={v}" for k, v in overrides.items()] if isinstance(overrides, Mapping) else overrides
+    return start(made, out, typed=typed, progress=progress, pictures=pictures)
+
+
+def start(
+    made: Plan,
+    out: str | Path | None = None,
+    *,
+    typed: Iterable[str] = (),
+    progress: Progress | None = None,
+    pictures: bool = True,
+) -> LoadedRun:
+    """Run a checked plan in a new folder."""
+    made.require()
+    made.resolved()
+    folder = new_folder(made.source, Path(out) if out is not None else None)
+    write_start(folder, made, typed)
+    _execute(folder, made, progress, pictures, accept_drift=False)
+    return LoadedRun(folder)
+
+
+def resume(
+    folder: str | Path, *, progress: Progress | None = None, pictures: bool = True, accept_drift: bool = False
+) -> LoadedRun:
+    """Go on with an interrupted run; a finished one is left as it is."""
+    opened = load(folder)
+    if opened.status["status"] == "finished":
+        return opened
+    made = plan(opened.folder / "resolved.json")
+    recipe = json.loads((opened.folder / "resolved.json").read_text(encoding="utf-8"))["use"].partition("@")[
+        0
+    ]
+    made.source = made.source if made.source != "resolved.json" else recipe
+    made.text = ""
+    made.require()
+    _execute(opened.folder, made, progress, pictures, accept_drift)
+    return opened
+
+
+def _execute(folder: Path, made: Plan, progress: Progress | None, pictures: bool, accept_drift: bool) -> None:
+    """Run the recipe in its folder; whatever happens, the folder says how it ended."""
+    opened = open_run(folder, made, progress=progress, pictures=pictures, accept_drift=accept_drift)
+    status, error = "failed", None
+    try:
+        opened.set_status("running")
+        opened.observers.call("maskwright_run_started", run=opened.info)
+        recipe = opened.parts[""]
+        recipe.run(opened)
+        opened.log_file.sync()
+        status = "finished"
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
+    except BaseException as problem:
+        error = f"{type(problem).__name__}: {problem}"
+        raise
+    finally:
+        _finish(opened, status, error)
+    if pictures:
+        from maskwright.report import write_report
+
+        write_report(folder)
+
+
+def _finish(opened: Any, status: str, error: str | None) -> None:
+    try:
+        opened.set_status(status, error)
+    except UserError:
+        pass  # a full disk: the cause is already on its way to the user, the last good state is kept
+    finally:
+        opened.close()
+    opened.observers.call("maskwright_run_finished", run=opened.info, status=status, error=error)

@@ -1,0 +1,183 @@
+"""From a planned tree to built parts: bottom-up, each node with randomness derived from its path."""
+
+import copy
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from maskwright.catalogue import catalogue
+from maskwright.checking import check_composition, subjects
+from maskwright.errors import RecipeError, UserError
+from maskwright.overrides import apply_overrides
+from maskwright.params import fields_of
+from maskwright.planning import Planner
+from maskwright.step import Step
+from maskwright.tree import Node, child_path, index_of, tags_of
+
+
+@attrs.frozen
+class Evaluation:
+    """An evaluator at work: on which built part, on which data, how often."""
+
+    name: str
+    evaluator: Any
+    subject: Any
+    subject_path: str
+    data: Any
+    """None: the recipe's own data."""
+    split: str = ""
+    every: int | None = None
+
+
+@attrs.define
+class Builder:
+    """Builds nodes of one tree once each; `parts` maps paths to built parts."""
+
+    root: Node
+    step: Step
+    parts: dict[str, Any] = attrs.field(factory=dict)
+    index: dict[str, Node] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.index = index_of(self.root)
+
+    def build(self, node: Node, seed_path: str = "") -> Any:
+        """The built part of `node`. `seed_path` is its path without the `inherit` slots on the way, so that a
+        part starts out the same whether it is wrapped or not."""
+        if node.ready is not None:
+            return node.ready
+        if node.is_reference:
+            target = self.index[node.target]
+            return self.build(target, target.path)
+        if node.path not in self.parts:
+            self.parts[node.path] = self._build(node, seed_path)
+        return self.parts[node.path]
+
+    def _build(self, node: Node, seed_path: str) -> Any:
+        assert node.cls is not None and node.params is not None
+        made = copy.copy(node.params)
+        fields = fields_of(node.cls)
+        # Evaluators last: they name other parts of the tree by path.
+        for name in sorted(node.slots, key=lambda name: "evaluator" in node.spec(name).kinds):
+            spec, value = node.spec(name), node.slots[name]
+            below = seed_path if spec.inherit else child_path(seed_path, name)
+            if not spec.build:
+                built = value
+            elif isinstance(value, list):
+                built = [self._entry(child, child_path(below, child.name)) for child in value]
+            else:
+                built = None if value is None else self.build(value, below)
+            object.__setattr__(made, name, built)
+        assert set(node.slots) <= set(fields)
+        part = self._call(made, seed_path)
+        if node.source is not None:
+            restore(part, node, self)
+        return part
+
+    def _call(self, made: Any, seed_path: str) -> Any:
+        build = type(made)._build_part
+        if "seed" in inspect.signature(build).parameters:
+            return build(made, seed=self.step.fork("build", seed_path).stream("init"))
+        return build(made)
+
+    def _entry(self, node: Node, seed_path: str) -> Any:
+        if node.kind != "evaluator" or node.entry is None:
+            return self.build(node, seed_path)
+        entry = node.entry
+        evaluator = self.build(node, seed_path)
+        data = None if entry.data is None else self.build(entry.data, child_path(seed_path, "data"))
+        if entry.through is not None:
+            subject, path = self.build(entry.through, child_path(seed_path, "through")), entry.through.path
+        else:
+            expects = node.listed.component.expects if node.listed is not None else frozenset()
+            target = self.index[entry.on] if entry.on else next(subjects(self.index, node, expects))
+            subject, path = self.build(target, target.path), target.path
+        return Evaluation(node.name, evaluator, subject, path, data, entry.split, entry.every)
+
+    def fitted_nodes(self) -> list[Node]:
+        """Nodes tagged `fitted` that no earlier run supplies, innermost first."""
+        found: list[Node] = []
+
+        def look(node: Node) -> None:
+            if node.source is not None:
+                return
+            for slot, child in node.children():
+                if node.spec(slot).build:
+                    look(child)
+            if node.entry is not None and node.entry.through is not None:
+                look(node.entry.through)
+            if not node.is_reference and "fitted" in tags_of(node, self.index):
+                found.append(node)
+
+        look(self.root)
+        return found
+
+
+def restore(part: Any, node: Node, builder: Builder) -> None:
+    """Put the state of an earlier run into a freshly built part."""
+    source = node.source
+    assert source is not None
+    if source.run is None:
+        raise UserError(
+            f"{source.label} has not run yet", where=node.path, cure="run the chain it belongs to"
+        )
+    restored = _restore_fitted(part, node, builder, source.run, source.part)
+    recipe = _recipe_class(source.run)
+    if hasattr(recipe, "restore_part"):
+        recipe.restore_part(source.run, source.part, source.at, part)
+        restored = True
+    if not restored and "fitted" in tags_of(node, builder.index):
+        raise UserError(
+            f'{source.run} holds no saved state of "{source.part}"',
+            where=str(source.run / "parts" / source.part),
+            why="the run stopped before it was saved, or the folder was damaged",
+            cure=f"maskwright resume {source.run}",
+        )
+
+
+def _restore_fitted(part: Any, node: Node, builder: Builder, run: Path, part_path: str) -> bool:
+    restored = False
+    for inner in node.walk():
+        if inner.is_reference or "fitted" not in tags_of(inner, builder.index):
+            continue
+        below = inner.path.removeprefix(node.path)
+        folder = run / "parts" / f"{part_path}{below}"
+        if folder.is_dir():
+            built = part if inner is node else builder.parts[inner.path]
+            built.load(folder)
+            restored = True
+    return restored
+
+
+def _recipe_class(run: Path) -> Any:
+    raw = json.loads((run / "resolved.json").read_text(encoding="utf-8"))
+    return catalogue().find("recipe", raw["use"]).params_class()
+
+
+def build_params(value: Any, seed: int = 0) -> Any:
+    """Build a Params instance by itself: plan it, check it, build it."""
+    planner = Planner(catalogue())
+    listed = planner.catalogue.of_class(type(value))
+    node = planner.node(value, (listed.kind if listed is not None else "recipe",), "")
+    if node is not None:
+        planner.mistakes += check_composition(node, planner.catalogue)
+    if planner.mistakes or node is None:
+        raise RecipeError(type(value).__name__, planner.mistakes)
+    return Builder(node, Step(seed)).build(node)
+
+
+def build_raw(
+    raw: Any, kinds: tuple[str, ...], source: str, seed: int = 0, overrides: Any = ()
+) -> tuple[Any, Node]:
+    """Plan, check and build one part from a raw table; the part and its planned node."""
+    planner = Planner(catalogue())
+    raw = apply_overrides(raw, overrides, planner, kinds)
+    node = planner.node(raw, kinds, "")
+    if node is not None:
+        planner.mistakes += check_composition(node, planner.catalogue)
+    if planner.mistakes or node is None:
+        raise RecipeError(source, planner.mistakes)
+    return Builder(node, Step(seed)).build(node), node

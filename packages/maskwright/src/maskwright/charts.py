@@ -1,0 +1,98 @@
+"""Line charts as SVG text, so that reports need no drawing library. All text is escaped."""
+
+import math
+from collections.abc import Sequence
+from xml.sax.saxutils import escape
+
+import attrs
+
+WIDTH, HEIGHT = 460, 260
+LEFT, RIGHT, TOP, BOTTOM = 62, 14, 26, 42
+
+COLOURS = ("#2563a8", "#c2542d", "#3b8a52", "#8a5aa8", "#a8862b", "#4d8f9c", "#b0476f", "#6b6b6b")
+"""Distinguishable in print and for most colour-blind readers."""
+
+
+@attrs.frozen
+class Series:
+    """A named line: (x, mean, spread) points, spread 0 where there is none."""
+
+    name: str
+    points: Sequence[tuple[float, float, float]]
+
+
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """Round numbers that cover [low, high]."""
+    span = high - low
+    if span <= 0 or not math.isfinite(span):
+        return [low]
+    raw = span / count
+    size = 10 ** math.floor(math.log10(raw))
+    size *= next((m for m in (1, 2, 2.5, 5, 10) if m * size >= raw), 10)
+    first = math.ceil(low / size - 1e-9)
+    return [k * size for k in range(first, math.floor(high / size + 1e-9) + 1)]
+
+
+def line_chart(series: Sequence[Series], x_label: str, title: str) -> str:
+    """A chart with axes, one line for each series, and a band of one spread around it."""
+    points = [p for line in series for p in line.points if all(map(math.isfinite, p))]
+    if not points:
+        points = [(0.0, 0.0, 0.0)]
+    x_low, x_high = min(p[0] for p in points), max(p[0] for p in points)
+    y_low, y_high = min(p[1] - p[2] for p in points), max(p[1] + p[2] for p in points)
+    if x_high == x_low:
+        x_low, x_high = x_low - 0.5, x_high + 0.5
+    margin = (y_high - y_low) * 0.06 or abs(y_high) * 0.1 or 1.0
+    y_low, y_high = y_low - margin, y_high + margin
+
+    def x(value: float) -> float:
+        return round(LEFT + (value - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT), 2)
+
+    def y(value: float) -> float:
+        return round(HEIGHT - BOTTOM - (value - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM), 2)
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
+        f'height="{HEIGHT}" font-family="system-ui, sans-serif" font-size="11">',
+        f'<text x="{LEFT}" y="15" font-size="12" fill="#222">{escape(title)}</text>',
+    ]
+    for tick in ticks(y_low, y_high):
+        parts.append(f'<path d="M{LEFT} {y(tick)}H{WIDTH - RIGHT}" stroke="#e3e3e3"/>')
+        parts.append(
+            f'<text x="{LEFT - 6}" y="{y(tick) + 4}" text-anchor="end" fill="#555">{tick:.4g}</text>'
+        )
+    for tick in ticks(x_low, x_high):
+        below = HEIGHT - BOTTOM + 16
+        parts.append(f'<text x="{x(tick)}" y="{below}" text-anchor="middle" fill="#555">{tick:.4g}</text>')
+    parts.append(f'<path d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}" fill="none" stroke="#888"/>')
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    parts.append(
+        f'<text x="{middle}" y="{HEIGHT - 8}" text-anchor="middle" fill="#444">{escape(x_label)}</text>'
+    )
+    for number, line in enumerate(series):
+        colour = COLOURS[number % len(COLOURS)]
+        drawn = [p for p in line.points if all(map(math.isfinite, p))]
+        if any(p[2] for p in drawn):
+            upper = [f"{x(p[0])} {y(p[1] + p[2])}" for p in drawn]
+            lower = [f"{x(p[0])} {y(p[1] - p[2])}" for p in reversed(drawn)]
+            parts.append(f'<path d="M{"L".join(upper + lower)}Z" fill="{colour}" opacity="0.15"/>')
+        if len(drawn) > 1:
+            path = "L".join(f"{x(p[0])} {y(p[1])}" for p in drawn)
+            parts.append(f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="1.8"/>')
+        if len(drawn) <= 40:
+            parts += [f'<circle cx="{x(p[0])}" cy="{y(p[1])}" r="2.4" fill="{colour}"/>' for p in drawn]
+        if len(series) > 1:
+            place = TOP + 12 + 14 * number
+            parts.append(
+                f'<text x="{WIDTH - RIGHT - 4}" y="{place}" text-anchor="end" fill="{colour}">{escape(line.name)}</text>'
+            )
+    return "".join([*parts, "</svg>"])
+
+
+def thin(points: Sequence[tuple[float, float, float]], limit: int = 400) -> list[tuple[float, float, float]]:
+    """At most `limit` points, evenly picked, the last one always in."""
+    if len(points) <= limit:
+        return list(points)
+    stride = len(points) / limit
+    picked = [points[int(i * stride)] for i in range(limit)]
+    return picked if picked[-1] == points[-1] else [*picked, points[-1]]

@@ -1,0 +1,221 @@
+"""Composition: do the parts of a planned tree fit together? Set inclusion on tags, before anything is built."""
+
+from collections.abc import Iterator
+
+import attrs
+
+from maskwright.catalogue import Catalogue
+from maskwright.errors import Mistake, did_you_mean
+from maskwright.params import SlotSpec
+from maskwright.tree import Node, child_path, index_of, tags_of
+
+
+def check_composition(root: Node, catalogue: Catalogue) -> list[Mistake]:
+    """Every mistake in how the parts are put together."""
+    check = _Check(index_of(root), catalogue)
+    check.recipe(root)
+    return check.mistakes
+
+
+@attrs.define
+class _Check:
+    index: dict[str, Node]
+    catalogue: Catalogue
+    mistakes: list[Mistake] = attrs.field(factory=list)
+
+    def wrong(self, path: str, message: str) -> None:
+        self.mistakes.append(Mistake(path, message))
+
+    def tags(self, node: Node) -> frozenset[str]:
+        return tags_of(node, self.index)
+
+    def recipe(self, root: Node) -> None:
+        """A recipe and everything below, up to the recipes below it, which have data of their own."""
+        data = root.slots.get("data")
+        fields = self.fields_of_data(data)
+        self.part(root, fields, {})
+
+    def fields_of_data(self, data: object) -> frozenset[str] | None:
+        """Fields of a data set; None when they are not known, and then nothing is checked against them."""
+        if not isinstance(data, Node) or data.ready is not None:
+            return None
+        node = self.resolve(data)
+        return None if node is None or node.params is None else self.tags(node)
+
+    def resolve(self, node: Node) -> Node | None:
+        seen: set[str] = set()
+        while node.is_reference:
+            if node.target in seen or node.target not in self.index:
+                return None
+            seen.add(node.target)
+            node = self.index[node.target]
+        return node
+
+    def part(self, node: Node, fields: frozenset[str] | None, renamed: dict[str, tuple[str, ...]]) -> None:
+        """One node against its surroundings, then what lies below it."""
+        if node.is_reference:
+            self.reference(node)
+            return
+        if node.cls is None:
+            return
+        self.consumes(node, fields, renamed)
+        for slot, child in node.children():
+            spec = node.spec(slot)
+            self.slot(node, slot, spec, child)
+            names = {**renamed, **spec.feeds}
+            if child.kind == "recipe":
+                self.recipe(child)
+            elif child.kind == "evaluator" and child.entry is not None:
+                self.evaluator(child, fields, renamed)
+            elif child.kind == "dataset" and slot == "data" and node.kind != "recipe":
+                # A data set of the part's own (a bank, an evaluator's control): its reader is checked on it.
+                self.part(child, None, {})
+            else:
+                self.part(child, fields if child.kind != "dataset" else None, names)
+
+    def consumes(
+        self, node: Node, fields: frozenset[str] | None, renamed: dict[str, tuple[str, ...]]
+    ) -> None:
+        if fields is None or node.listed is None or node.kind in ("dataset", "recipe"):
+            return
+        own = node.slots.get("data")
+        if isinstance(own, Node):
+            fields = self.fields_of_data(own)
+            if fields is None:
+                return
+        for field in sorted(node.listed.component.consumes):
+            wanted = renamed.get(field, (field,))
+            missing = [name for name in wanted if name not in fields]
+            if missing:
+                word = ", ".join(f'"{name}"' for name in missing)
+                self.wrong(
+                    node.path, f"{node.reference} reads the field {word}; the data has {_words(fields)}"
+                )
+
+    def slot(self, node: Node, slot: str, spec: SlotSpec, child: Node) -> None:
+        resolved = self.resolve(child)
+        if resolved is None or resolved.cls is None or resolved.params is None:
+            return
+        if child.is_reference and resolved.kind not in spec.kinds:
+            self.wrong(
+                child.path, f"expected {' or '.join(spec.kinds)}, found {resolved.reference} by reference"
+            )
+            return
+        have = self.tags(resolved)
+        if missing := spec.needs - have:
+            self.wrong(
+                child.path,
+                f"{node.reference} needs {_words(missing)}; {resolved.reference} provides {_words(have)}."
+                f"{self.fitting(spec)}",
+            )
+        if refused := spec.refuses & have:
+            self.wrong(
+                child.path, f"{node.reference} refuses {_words(refused)}, which {resolved.reference} brings"
+            )
+        if spec.over:
+            self.masker(node, spec, resolved)
+
+    def masker(self, node: Node, spec: SlotSpec, masker: Node) -> None:
+        sibling = node.slots.get(spec.over)
+        encoder = self.resolve(sibling) if isinstance(sibling, Node) else None
+        if encoder is None or masker.listed is None or encoder.params is None:
+            return
+        if missing := masker.listed.component.expects - self.tags(encoder):
+            self.wrong(
+                masker.path,
+                f"{masker.reference} hides units of an encoder with {_words(missing)}; "
+                f"{encoder.reference} provides {_words(self.tags(encoder))}",
+            )
+
+    def fitting(self, spec: SlotSpec) -> str:
+        names = [
+            f"{x.name} ({x.package})"
+            for kind in spec.kinds
+            for x in self.catalogue.of_kind(kind)
+            if spec.needs <= x.component.provides
+        ]
+        return f"  Fits: {', '.join(names)}" if names else "  Nothing that is installed fits"
+
+    def reference(self, node: Node) -> None:
+        if node.target not in self.index:
+            known = [path for path in self.index if path]
+            self.wrong(node.path, f'there is no part "{node.target}"{did_you_mean(node.target, known)}')
+        elif self.resolve(node) is None:
+            self.wrong(node.path, f'the reference to "{node.target}" leads back to itself')
+        elif node.path == node.target or node.path.startswith(node.target + "."):
+            self.wrong(node.path, f'a part cannot hold itself: "{node.target}" lies above')
+
+    def evaluator(
+        self, node: Node, fields: frozenset[str] | None, renamed: dict[str, tuple[str, ...]]
+    ) -> None:
+        """An entry: its subject must exist and have what the evaluator expects; its data, the fields."""
+        entry, listed = node.entry, node.listed
+        assert entry is not None
+        if entry.data is not None:
+            self.part(entry.data, None, {})
+            fields = self.fields_of_data(entry.data)
+        feeds = getattr(node.cls, "feeds", {}) if node.cls is not None else {}
+        if entry.through is not None:
+            self.part(entry.through, fields, {**renamed, **feeds})
+        expects = listed.component.expects if listed is not None else frozenset()
+        subject = entry.through or self.subject(node, expects)
+        if subject is not None and (missing := expects - self.tags(subject)) and subject.params is not None:
+            self.wrong(
+                node.path,
+                f"{node.reference} judges a part with {_words(missing)}; "
+                f"{subject.reference} provides {_words(self.tags(subject))}",
+            )
+        elif subject is not None and entry.through is None:
+            self.consumes(subject, fields, {**renamed, **feeds})
+        self.consumes(node, fields, {})
+        for slot, child in node.children():
+            self.slot(node, slot, node.spec(slot), child)
+            self.part(child, fields, {**renamed, **feeds})
+
+    def subject(self, node: Node, expects: frozenset[str]) -> Node | None:
+        assert node.entry is not None
+        if node.entry.on:
+            found = self.index.get(node.entry.on)
+            if found is None:
+                known = [path for path in self.index if path]
+                hint = did_you_mean(node.entry.on, known)
+                self.wrong(child_path(node.path, "on"), f'there is no part "{node.entry.on}"{hint}')
+            return self.resolve(found) if found is not None else None
+        fitting = list(subjects(self.index, node, expects))
+        if len(fitting) == 1:
+            return fitting[0]
+        found_words = ", ".join(part.path for part in fitting) or "none"
+        self.wrong(
+            child_path(node.path, "on"),
+            f"say which part {node.reference} judges; parts with {_words(expects)}: {found_words}",
+        )
+        return None
+
+
+def subjects(index: dict[str, Node], evaluator: Node, expects: frozenset[str]) -> Iterator[Node]:
+    """Outermost parts of the evaluator's own recipe that have the tags it expects."""
+    recipe_path = max(
+        (n.path for n in index.values() if n.kind == "recipe" and _holds(n.path, evaluator.path)),
+        key=len,
+        default="",
+    )
+    taken: list[str] = []
+    for node in index.values():
+        fits = (
+            node.kind in ("encoder", "objective", "pipeline", "codec")
+            and _holds(recipe_path, node.path)
+            and not node.is_reference
+            and not _holds(evaluator.path, node.path)
+            and expects <= tags_of(node, index)
+        )
+        if fits and not any(_holds(path, node.path) for path in taken):
+            taken.append(node.path)
+            yield node
+
+
+def _holds(outer: str, inner: str) -> bool:
+    return not outer or inner == outer or inner.startswith(outer + ".")
+
+
+def _words(tags: frozenset[str]) -> str:
+    return ", ".join(sorted(tags)) if tags else "nothing"

@@ -1,0 +1,106 @@
+"""Checkpoints: folders that are complete by definition, because they are moved into place last."""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import attrs
+
+from maskwright.folder import write_folder
+
+MANIFEST = "MANIFEST.json"
+
+Content = bytes | Callable[[Path], None]
+"""The bytes of a file, or a function that writes it to the path it is given."""
+
+
+@attrs.frozen
+class Checkpoint:
+    """A complete checkpoint after `number` finished steps."""
+
+    number: int
+    path: Path
+
+    def read(self, name: str) -> bytes:
+        return (self.path / name).read_bytes()
+
+
+def folder_name(number: int) -> str:
+    return f"{number:08d}"
+
+
+def save_checkpoint(folder: Path, number: int, files: Mapping[str, Content]) -> Checkpoint:
+    """Write `files` and a manifest of their sizes and hashes; all or nothing."""
+
+    def fill(target: Path) -> None:
+        for name, content in files.items():
+            if isinstance(content, bytes):
+                (target / name).write_bytes(content)
+            else:
+                content(target / name)
+        manifest = {
+            file.name: {"bytes": file.stat().st_size, "sha256": _sha256(file)}
+            for file in sorted(target.iterdir())
+        }
+        (target / MANIFEST).write_text(
+            json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+        )
+
+    path = folder / folder_name(number)
+    write_folder(path, fill)
+    return Checkpoint(number, path)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def is_sound(path: Path) -> bool:
+    """Whether every file is there with the size and hash that the manifest states, and no other."""
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        if set(manifest) != {file.name for file in path.iterdir()} - {MANIFEST}:
+            return False
+        return all(
+            (path / name).stat().st_size == entry["bytes"] and _sha256(path / name) == entry["sha256"]
+            for name, entry in manifest.items()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def all_checkpoints(folder: Path) -> list[Checkpoint]:
+    """Complete checkpoints, oldest first, whether sound or not."""
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.iterdir() if re.fullmatch(r"\d{8,}", path.name)]
+    return [Checkpoint(int(path.name), path) for path in sorted(found, key=lambda path: int(path.name))]
+
+
+def latest_checkpoint(folder: Path) -> Checkpoint | None:
+    """The newest checkpoint whose files agree with its manifest."""
+    for found in reversed(all_checkpoints(folder)):
+        if is_sound(found.path):
+            return found
+    return None
+
+
+def prune_checkpoints(folder: Path, keep: int, spare: frozenset[int] = frozenset()) -> None:
+    """Remove all but the newest `keep` and those in `spare`."""
+    for found in all_checkpoints(folder)[:-keep] if keep > 0 else []:
+        if found.number not in spare:
+            shutil.rmtree(found.path, ignore_errors=True)
+
+
+def drop_after(folder: Path, number: int) -> None:
+    """Remove checkpoints beyond `number`: they are damaged, or they would not be reached again in this shape."""
+    for found in all_checkpoints(folder):
+        if found.number > number:
+            shutil.rmtree(found.path, ignore_errors=True)

@@ -1,0 +1,116 @@
+"""apply: a pipeline on files, folders, JSON lines or literal text."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from maskwright.api import load
+from maskwright.build import build_raw
+from maskwright.errors import UserError
+from maskwright.findings import plain_value
+from maskwright.folder import write_atomic
+from maskwright.step import Step
+
+
+def apply(arguments: argparse.Namespace) -> int:
+    pipeline = _pipeline(arguments.run, arguments.set, arguments.seed)
+    items = list(read_inputs(pipeline, arguments.inputs))
+    results = pipeline(items, Step(arguments.seed))
+    if arguments.out is None:
+        for result in results:
+            print(json.dumps(plain_value(dict(result)), ensure_ascii=False))
+        return 0
+    out = Path(arguments.out)
+    if out.exists():
+        raise UserError(f"{out} exists already", cure="choose another --out, or remove it")
+    write_results(pipeline, list(results), out)
+    print(f"written: {out}", file=sys.stderr)
+    return 0
+
+
+def _pipeline(reference: str, settings: list[str], seed: int) -> Any:
+    kind, _, name = reference.partition(":")
+    if kind == "pipeline" and not Path("pipeline").is_dir():
+        return build_raw({"use": name}, ("pipeline",), reference, seed, settings)[0]
+    folder, _, name = reference.rpartition(":") if not Path(reference).exists() else (reference, "", "")
+    if not folder:
+        folder, name = reference, ""
+    return load(folder).pipeline(name, settings)
+
+
+def read_inputs(pipeline: Any, arguments: list[str]) -> Iterator[Mapping[str, Any]]:
+    """Items from every argument; without any, one empty item for pipelines that need no input."""
+    if not arguments:
+        yield {"id": "0"}
+    for argument in arguments:
+        if argument != "-" and looks_like_file(argument) and not Path(argument).exists():
+            raise UserError(
+                f"there is no file {argument}",
+                why="an argument with a slash or a suffix is a path, never text",
+                cure="check the path, or hand over text by JSON lines on - ",
+            )
+        if argument == "-":
+            yield from json_lines(sys.stdin, "standard input")
+        elif hasattr(pipeline, "read"):
+            yield from pipeline.read(argument)
+        elif Path(argument).is_file():
+            yield from _file(Path(argument))
+        else:
+            yield {"id": argument, "text": argument}
+
+
+def looks_like_file(argument: str) -> bool:
+    """Has a slash, or ends in something like `.jpg`; a sentence with a full stop does not."""
+    suffix = Path(argument).suffix
+    plain_suffix = 1 < len(suffix) <= 8 and suffix[1:].isalnum() and not suffix[1:].isdigit()
+    return "/" in argument.split(" ")[0] or (plain_suffix and " " not in argument)
+
+
+def _file(path: Path) -> Iterator[Mapping[str, Any]]:
+    if path.suffix in (".jsonl", ".ndjson"):
+        with open(path, encoding="utf-8") as handle:
+            yield from json_lines(handle, str(path))
+        return
+    try:
+        yield {"id": path.name, "text": path.read_text(encoding="utf-8")}
+    except UnicodeDecodeError:
+        raise UserError(
+            f"{path} is not UTF-8 text", where=str(path), cure="give text, or JSON lines (.jsonl)"
+        ) from None
+
+
+def json_lines(lines: Iterable[str], where: str) -> Iterator[Mapping[str, Any]]:
+    """One JSON object a line; an item without an id gets its line number."""
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            item = json.loads(line)
+        except ValueError as error:
+            raise UserError("not a JSON line", where=f"{where}, line {number}", why=str(error)) from None
+        if not isinstance(item, dict):
+            raise UserError(
+                "a JSON line must hold an object", where=f"{where}, line {number}", why=f"found {line[:60]}"
+            )
+        yield {"id": str(number), **item}
+
+
+def write_results(pipeline: Any, results: list[Mapping[str, Any]], out: Path) -> None:
+    """By the pipeline's own writer where it has one (one file, or a folder for several items), else JSON lines."""
+    if hasattr(pipeline, "write"):
+        if len(results) == 1:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            pipeline.write(results[0], out)
+            return
+        out.mkdir(parents=True)
+        for number, result in enumerate(results):
+            name = "".join(
+                c if c.isalnum() or c in "-_." else "-" for c in str(result.get("id", number))
+            ).lstrip(".")
+            pipeline.write(result, out / (name or str(number)))
+        return
+    lines = [json.dumps(plain_value(dict(result)), ensure_ascii=False) for result in results]
+    write_atomic(out, ("\n".join(lines) + "\n").encode())

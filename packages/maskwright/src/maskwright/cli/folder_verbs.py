@@ -1,0 +1,134 @@
+"""report, compare, export, import: what can be done with run folders."""
+
+import argparse
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from maskwright.api import LoadedRun, load
+from maskwright.catalogue import catalogue
+from maskwright.cli.text import table
+from maskwright.component import KINDS
+from maskwright.errors import UserError, did_you_mean
+from maskwright.planning import Planner, plan
+from maskwright.runs import new_folder, open_run, write_start
+
+
+def report(arguments: argparse.Namespace) -> int:
+    from maskwright.report import write_report
+
+    for folder in arguments.runs:
+        print(write_report(load(folder).folder))
+    return 0
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    runs = [load(folder) for folder in arguments.runs]
+    metrics = [run.last_metrics() for run in runs]
+    settings = [dict(_flat(run)) for run in runs]
+    names = list(dict.fromkeys(name for values in metrics for name in values))
+    paths = list(dict.fromkeys(path for values in settings for path in values))
+    differing = [path for path in paths if len({values.get(path) for values in settings}) > 1]
+    if arguments.json:
+        answer = {
+            "runs": [str(run.folder) for run in runs],
+            "status": [run.status["status"] for run in runs],
+            "metrics": {name: [values.get(name) for values in metrics] for name in names},
+            "settings": {path: [values.get(path) for values in settings] for path in differing},
+        }
+        print(json.dumps(answer, indent=1))
+        return 0
+    labels = [f"({number}) {run.folder}" for number, run in enumerate(runs, start=1)]
+    columns = [f"({number})" for number in range(1, len(runs) + 1)]
+    print("\n".join(f"{label}  {run.status['status']}" for label, run in zip(labels, runs, strict=True)))
+    rows = [{"metric": n} | {c: m.get(n) for c, m in zip(columns, metrics, strict=True)} for n in names]
+    print("\n" + (table(rows) if rows else "no metrics"))
+    rows = [
+        {"setting": p} | {c: s.get(p, "–") for c, s in zip(columns, settings, strict=True)} for p in differing
+    ]
+    print("\n" + (table(rows) if rows else "no setting differs"))
+    return 0
+
+
+def _flat(run: LoadedRun) -> list[tuple[str, str]]:
+    from maskwright.report import flatten
+
+    return flatten(run.resolved)
+
+
+def _function(target: str) -> Callable[..., Any]:
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def export(arguments: argparse.Namespace) -> int:
+    run, out = load(arguments.run), Path(arguments.out)
+    if out.exists():
+        raise UserError(f"{out} exists already", cure="choose another place, or remove it")
+    offered: dict[str, list[tuple[str, str]]] = {}
+    for node in run.tree.walk():
+        if node.path and not node.is_reference and hasattr(node.cls, "exports"):
+            for format, target in node.cls.exports().items():  # type: ignore[union-attr]
+                offered.setdefault(format, []).append((node.path, target))
+    if arguments.to not in offered:
+        raise UserError(
+            f'{run.folder} cannot be exported to "{arguments.to}"{did_you_mean(arguments.to, offered)}',
+            cure=f"formats: {', '.join(sorted(offered)) or 'none'}",
+        )
+    choices = [entry for entry in offered[arguments.to] if arguments.part in ("", entry[0])]
+    if len(choices) != 1:
+        raise UserError(
+            f"{len(choices)} parts of {run.folder} match",
+            why=f"parts: {', '.join(path for path, _ in offered[arguments.to])}",
+            cure="name one with --part",
+        )
+    path, target = choices[0]
+    _function(target)(run.part(path), out)
+    print(f"{path} -> {out}")
+    return 0
+
+
+def import_run(arguments: argparse.Namespace) -> int:
+    source = Path(arguments.path)
+    if not source.exists():
+        raise UserError(f"there is no {source}", where=str(source))
+    found = importers()
+    if arguments.format not in found:
+        raise UserError(
+            f'nothing imports "{arguments.format}"{did_you_mean(arguments.format, found)}',
+            cure=f"formats: {', '.join(sorted(found)) or 'none'}",
+        )
+    params, part = _function(found[arguments.format])(source)
+    planner = Planner(catalogue())
+    raw = {
+        "use": "imported",
+        "part": planner.to_raw(params),
+        "source": str(source.absolute()),
+        "format": arguments.format,
+    }
+    made = plan(raw)
+    made.require()
+    folder = new_folder("imported", Path(arguments.out))
+    write_start(folder, made, [])
+    run = open_run(folder, made)
+    try:
+        run.save_part("part", part)
+        made_recipe = run.parts[""]
+        made_recipe.run(run)
+        run.set_status("finished")
+    finally:
+        run.close()
+    print(f"imported: {folder}")
+    return 0
+
+
+def importers() -> dict[str, str]:
+    """Format -> `module:function` of every installed component that can read something foreign."""
+    found: dict[str, str] = {}
+    for kind in KINDS:
+        for listed in catalogue().of_kind(kind):
+            if not listed.is_file and hasattr(cls := listed.params_class(), "imports"):
+                found |= cls.imports()
+    return found

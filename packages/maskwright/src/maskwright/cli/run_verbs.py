@@ -1,0 +1,109 @@
+"""check, run, resume, evaluate."""
+
+import argparse
+import sys
+from typing import Any
+
+from maskwright import api
+from maskwright.cli.text import table
+from maskwright.errors import UserError
+from maskwright.planning import plan
+from maskwright.progress import Progress, quiet_progress, visible_progress
+
+MAX_TABLE = 24
+"""Rows of a table that the terminal shows; the report has all."""
+
+
+def check(arguments: argparse.Namespace) -> int:
+    made = plan(arguments.recipe, arguments.overrides, seed=arguments.seed)
+    parts = [node for node in made.require().walk() if node.path]
+    print(f"{made.source}: fine — {made.require().reference} with {len(parts)} parts, seed {made.seed}")
+    return 0
+
+
+def _progress(arguments: argparse.Namespace) -> Progress:
+    return quiet_progress() if arguments.quiet else visible_progress()
+
+
+def run(arguments: argparse.Namespace) -> int:
+    made = plan(arguments.recipe, arguments.overrides, seed=arguments.seed)
+    finished = api.start(
+        made,
+        arguments.out,
+        typed=arguments.overrides,
+        progress=_progress(arguments),
+        pictures=not arguments.no_pictures,
+    )
+    return _tell(finished)
+
+
+def resume(arguments: argparse.Namespace) -> int:
+    if api.load(arguments.run).status["status"] == "finished":
+        print(f"{arguments.run} is finished already; nothing to do", file=sys.stderr)
+    finished = api.resume(
+        arguments.run,
+        progress=_progress(arguments),
+        pictures=not arguments.no_pictures,
+        accept_drift=arguments.accept_drift,
+    )
+    return _tell(finished)
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    raw, overrides = evaluation_of(arguments.run, arguments.overrides)
+    made = plan(raw, overrides, seed=arguments.seed)
+    finished = api.start(
+        made,
+        arguments.out,
+        typed=arguments.overrides,
+        progress=_progress(arguments),
+        pictures=not arguments.no_pictures,
+    )
+    return _tell(finished)
+
+
+def evaluation_of(run: str, words: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """`with=… data=… on=…` as a recipe:evaluate table; other words stay overrides (`with.` = `evaluators.`)."""
+    opened = api.load(run)
+    raw: dict[str, Any] = {
+        "use": "evaluate",
+        "subject": {"use": "from-run", "run": str(opened.folder)},
+        "data": {"use": "from-run", "run": str(opened.folder), "part": "data"},
+    }
+    rest = []
+    for word in words:
+        key, _, value = word.partition("=")
+        if key == "with":
+            raw["evaluators"] = [name for name in value.split(",") if name]
+        elif key == "on":
+            raw["subject"]["part"] = value
+        else:
+            rest.append(f"evaluators.{word.removeprefix('with.')}" if key.startswith("with.") else word)
+    if "evaluators" not in raw:
+        raise UserError(
+            "say what to evaluate with",
+            cure=f"maskwright evaluate {run} with=NAME   (maskwright list evaluator)",
+        )
+    return raw, rest
+
+
+def _tell(finished: api.LoadedRun) -> int:
+    """A short table of what was found, and where the report is."""
+    status = finished.status["status"]
+    tables = [
+        (record["name"], title, rows)
+        for record in finished.findings()
+        for title, rows in record["tables"].items()
+    ]
+    for name, title, rows in tables[:6]:
+        print(f"\n{name}: {title}")
+        print(table(rows[:MAX_TABLE]))
+        if len(rows) > MAX_TABLE:
+            print(f"  … {len(rows) - MAX_TABLE} more rows in the report")
+    if not tables:
+        last = list(finished.last_metrics().items())
+        if last:
+            print(table([{"metric": name, "value": value} for name, value in last[:MAX_TABLE]]))
+    report = finished.folder / "report.html"
+    print(f"\n{status}: {report if report.is_file() else finished.folder}")
+    return 0

@@ -1,0 +1,167 @@
+"""Files of a run folder: whole or absent, never half. Every write of the core goes through here."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from maskwright.errors import UserError
+
+TMP = ".tmp-"
+"""Prefix of what is being written; anything that still has it at the next start is rubbish and is removed."""
+
+
+class DiskFull(UserError):
+    """No space left; what was complete before stays complete."""
+
+
+@contextlib.contextmanager
+def _space(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskFull(
+            "no space left on the disk",
+            where=str(path),
+            why="the file could not be written whole, so nothing of it was kept; what was saved before is intact",
+            cure="free some space, then  maskwright resume RUN",
+        ) from error
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """os.write until everything is out."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Put `data` at `path` in one move: readers see the old file or the new one."""
+    with _space(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.parent / f"{TMP}{os.getpid()}-{path.name}"
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            try:
+                write_all(descriptor, data)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+def write_folder(path: Path, fill: Callable[[Path], Any]) -> None:
+    """Let `fill` write into a temporary folder, then move it to `path` in one go."""
+    with _space(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.parent / f"{TMP}{os.getpid()}-{path.name}"
+        shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            temporary.mkdir()
+            fill(temporary)
+            for file in sorted(temporary.rglob("*")):
+                if file.is_file():
+                    with open(file, "rb") as handle:
+                        os.fsync(handle.fileno())
+            sync_folder(temporary)
+            if path.exists():
+                old = path.parent / f"{TMP}{os.getpid()}-old-{path.name}"
+                os.replace(path, old)
+                os.replace(temporary, path)
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                os.replace(temporary, path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        sync_folder(path.parent)
+
+
+class Journal:
+    """A file that only grows, a whole line at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with _space(path):
+            self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+
+    def add(self, line: str) -> None:
+        with _space(self.path):
+            write_all(self.descriptor, line.encode() + b"\n")
+
+    def sync(self) -> None:
+        with _space(self.path):
+            os.fsync(self.descriptor)
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed process left half-written."""
+    for path in sorted(folder.rglob(f"{TMP}*"), key=lambda p: len(p.parts)):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+class RunBusy(UserError):
+    """Another process writes to the run folder."""
+
+
+_held: set[str] = set()
+
+
+class RunLock:
+    """One process writes to a run folder. A POSIX record lock: it goes with the process, however that ends, and
+    is not inherited by worker processes, so that orphaned workers cannot keep it (a `flock` they would)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "lock"
+        self.key = str(folder.resolve())
+        if self.key in _held:
+            raise self._refusal("this process")
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            # Closing any descriptor of the file drops locks of this process only; it holds none.
+            holder = os.read(descriptor, 100).decode(errors="replace").strip()
+            os.close(descriptor)
+            raise self._refusal(holder or "another process") from None
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()} on {os.uname().nodename}\n".encode())
+        self.descriptor = descriptor
+        _held.add(self.key)
+
+    def _refusal(self, holder: str) -> RunBusy:
+        return RunBusy(
+            f"{self.path.parent} is in use",
+            where=str(self.path),
+            why=f"{holder} is writing to this run folder",
+            cure="wait for it to end, or choose another folder with --out",
+        )
+
+    def release(self) -> None:
+        _held.discard(self.key)
+        os.close(self.descriptor)

@@ -1,0 +1,69 @@
+"""metrics.jsonl: one line for each value, no clock in it, so that equal runs give equal bytes."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from maskwright.folder import Journal, write_atomic
+
+METRICS, TIMING = "metrics.jsonl", "timing.jsonl"
+
+
+def metric_line(step: int, name: str, value: float) -> str:
+    """A number that JSON cannot hold (a loss that became infinite) is written as null."""
+    number = float(value)
+    return json.dumps({"step": step, "name": name, "value": number if math.isfinite(number) else None})
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """Every whole line of a run's metrics."""
+    return [entry for entry, _ in _lines(folder / METRICS) if entry is not None]
+
+
+def _lines(path: Path) -> Iterator[tuple[dict[str, Any] | None, bytes]]:
+    if not path.is_file():
+        return
+    for line in path.read_bytes().splitlines(keepends=True):
+        entry = None
+        if line.endswith(b"\n"):
+            try:
+                loaded = json.loads(line)
+                if isinstance(loaded, dict) and {"step", "name", "value"} <= loaded.keys():
+                    entry = loaded
+            except ValueError:
+                pass
+        yield entry, line
+
+
+def cut_metrics(folder: Path, number: int) -> None:
+    """Keep what was logged up to `number` finished steps; put the rest into metrics.tail-1.jsonl, -2 …"""
+    kept, tail = [], []
+    for entry, line in _lines(folder / METRICS):
+        (kept if entry is not None and entry["step"] <= number and not tail else tail).append(line)
+    if not tail:
+        return
+    count = 1 + sum(1 for _ in folder.glob("metrics.tail-*.jsonl"))
+    write_atomic(folder / f"metrics.tail-{count}.jsonl", b"".join(tail))
+    write_atomic(folder / METRICS, b"".join(kept))
+
+
+class MetricsLog:
+    """Appends metrics, and beside them when they came."""
+
+    def __init__(self, folder: Path) -> None:
+        self.metrics = Journal(folder / METRICS)
+        self.timing = Journal(folder / TIMING)
+
+    def add(self, step: int, values: Mapping[str, float], seconds: float) -> None:
+        self.metrics.add("\n".join(metric_line(step, name, value) for name, value in values.items()))
+        self.timing.add(json.dumps({"step": step, "seconds": round(seconds, 4)}))
+
+    def sync(self) -> None:
+        self.metrics.sync()
+        self.timing.sync()
+
+    def close(self) -> None:
+        self.metrics.close()
+        self.timing.close()

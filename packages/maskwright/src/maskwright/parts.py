@@ -1,0 +1,123 @@
+"""Parts of earlier runs: which there are, how they were set, where their state lies."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from maskwright.errors import UserError, did_you_mean
+from maskwright.tree import Node, index_of, tags_of, to_json
+
+EXTRA_PARTS = "parts/index.json"
+"""Parts that a recipe offers beside its slots, or in another shape than planned: path -> raw table."""
+
+
+@attrs.frozen
+class FoundPart:
+    raw: dict[str, Any]
+    path: str
+    run: Path | None
+
+
+def run_tree(folder: Path) -> Node:
+    """The planned tree of a finished or unfinished run."""
+    from maskwright.planning import plan
+
+    resolved = folder / "resolved.json"
+    if not resolved.is_file():
+        what = "is not a run folder" if folder.is_dir() else "does not exist"
+        raise UserError(f"{folder} {what}", where=str(folder), cure="give a folder that holds resolved.json")
+    made = plan(resolved)
+    if made.root is None:
+        made.require()
+    assert made.root is not None
+    return made.root
+
+
+def extra_parts(folder: Path) -> dict[str, dict[str, Any]]:
+    """What the recipe of this run wrote down about parts beside its slots."""
+    path = folder / EXTRA_PARTS
+    if not path.is_file():
+        return {}
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is damaged", why=str(error), cure="run the recipe again") from None
+    return table if isinstance(table, dict) else {}
+
+
+def candidates(root: Node, kinds: tuple[str, ...], needs: frozenset[str]) -> list[str]:
+    """Paths of the parts of these kinds, outermost only, evaluators' own parts left out."""
+    index = index_of(root)
+    found: list[str] = []
+
+    def look(node: Node) -> None:
+        for _, child in node.children():
+            if child.is_reference or child.kind == "evaluator":
+                continue
+            if child.kind in kinds and needs <= tags_of(child, index):
+                found.append(child.path)
+            else:
+                look(child)
+
+    look(root)
+    return found
+
+
+def find_part(
+    run: str, part: str, kinds: tuple[str, ...], needs: frozenset[str], stages: Mapping[str, Node]
+) -> FoundPart:
+    """The part `part` of a run folder or of a stage of the chain being planned; the only fitting one if empty."""
+    if run.startswith("stage:"):
+        name = run.removeprefix("stage:")
+        if name not in stages:
+            known = ", ".join(stages) or "none"
+            raise UserError(
+                f'there is no earlier stage "{name}"{did_you_mean(name, stages)}',
+                cure=f"earlier stages: {known}",
+            )
+        folder, root, extra = None, stages[name], {}
+    else:
+        if not run or "\0" in run:
+            raise UserError('from-run needs run = "FOLDER"')
+        folder = Path(run)
+        root, extra = run_tree(folder), extra_parts(folder)
+    words = " or ".join(kinds)
+    index = index_of(root)
+    if not part:
+        offered = candidates(root, kinds, needs) + [path for path in extra if path not in index]
+        if len(offered) != 1:
+            shown = ", ".join(offered) if offered else "none"
+            raise UserError(
+                f"{run} has {'no' if not offered else 'more than one'} {words} that fits",
+                why=f"it has: {shown}",
+                cure='name one with  part = "…"' if offered else "",
+            )
+        part = offered[0]
+    if part in extra:
+        return FoundPart(extra[part], part, folder)
+    if part not in index or not part:
+        raise UserError(
+            f'{run} has no part "{part}"{did_you_mean(part, index)}',
+            cure=f"its parts: {', '.join(path for path in index if path)}",
+        )
+    return FoundPart(_inlined(to_json(_followed(index[part], index)), index), part, folder)
+
+
+def _followed(node: Node, index: Mapping[str, Node]) -> Node:
+    while node.is_reference and node.target in index:
+        node = index[node.target]
+    return node
+
+
+def _inlined(raw: Any, index: Mapping[str, Node]) -> Any:
+    """References replaced by what they stand for: outside their recipe they would point nowhere."""
+    if isinstance(raw, list):
+        return [_inlined(entry, index) for entry in raw]
+    if not isinstance(raw, dict):
+        return raw
+    if set(raw) == {"ref"} and raw["ref"] in index:
+        return _inlined(to_json(_followed(index[raw["ref"]], index)), index)
+    return {key: _inlined(value, index) for key, value in raw.items()}

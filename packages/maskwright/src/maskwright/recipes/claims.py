@@ -1,0 +1,138 @@
+"""Claims of an experiment: what must hold, and whether the seeds show it."""
+
+import fnmatch
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import attrs
+
+from maskwright.errors import UserError, did_you_mean
+from maskwright.statistics import Interval, paired_interval
+from maskwright.values import coerce, show
+
+ENOUGH_SEEDS = 3
+
+SHOWN, NOT_SHOWN, TOO_FEW = "shown", "not shown", "not enough seeds"
+
+
+@attrs.frozen
+class Claim:
+    """`arm` against `factor` × `control`, or against a fixed bound.
+
+    The gain is factor·control − arm when smaller is better (`direction = "down"`), arm − factor·control when
+    larger is (`"up"`); bound − arm for `at_most`, arm − bound for `at_least`. Shown: the lower end of the
+    paired 95 % t interval of the gain reaches `margin`.
+    """
+
+    metric: str
+    arm: str
+    control: str = ""
+    direction: Literal["up", "down", ""] = ""
+    factor: float = 1.0
+    margin: float = 0.0
+    at_most: float | None = None
+    at_least: float | None = None
+    says: str = ""
+
+    def gain(self, arm: float, control: float) -> float:
+        if self.at_most is not None:
+            return self.at_most - arm
+        if self.at_least is not None:
+            return arm - self.at_least
+        return self.factor * control - arm if self.direction == "down" else arm - self.factor * control
+
+    def words(self) -> str:
+        """The claim as a sentence."""
+        if self.says:
+            return self.says
+        if self.at_most is not None:
+            return f"{self.metric} of {self.arm} is at most {self.at_most:g}"
+        if self.at_least is not None:
+            return f"{self.metric} of {self.arm} is at least {self.at_least:g}"
+        times = f"{self.factor:g} × " if self.factor != 1 else ""
+        word = "below" if self.direction == "down" else "above"
+        by = f" by {self.margin:g}" if self.margin else ""
+        return f"{self.metric} of {self.arm} is {word} {times}{self.control}{by}"
+
+    def judge(self, gains: Sequence[float], seeds: int) -> tuple[Interval | None, str]:
+        """The interval of the gain and the verdict."""
+        if not gains:
+            return None, NOT_SHOWN
+        interval = paired_interval(gains)
+        if seeds < ENOUGH_SEEDS:
+            return interval, TOO_FEW
+        return interval, SHOWN if interval.low >= self.margin else NOT_SHOWN
+
+
+_TYPES = {field.name: field.type for field in attrs.fields(Claim)}
+
+
+def read_claim(raw: Mapping[str, Any], arms: Sequence[str]) -> Claim:
+    """A claim from its table; ValueError says what is wrong with it."""
+    for key in raw:
+        if key not in _TYPES:
+            raise ValueError(f'unknown key "{key}"{did_you_mean(key, _TYPES)}; known: {", ".join(_TYPES)}')
+    values = {}
+    for key, value in raw.items():
+        try:
+            values[key] = coerce(value, _TYPES[key])
+        except ValueError as error:
+            raise ValueError(f"{key}: {error}") from None
+    for key in ("metric", "arm"):
+        if not values.get(key):
+            raise ValueError(f"{key} is required")
+    for key in ("arm", "control"):
+        if values.get(key) and values[key] not in arms:
+            raise ValueError(f'there is no arm "{values[key]}"{did_you_mean(values[key], arms)}')
+    bounds = [key for key in ("at_most", "at_least") if values.get(key) is not None]
+    relative = bool(values.get("control")) and bool(values.get("direction"))
+    if len(bounds) + relative != 1:
+        raise ValueError("give control and direction, or one of at_most and at_least")
+    return Claim(**values)
+
+
+def check_experiment(params: Any) -> Iterator[tuple[str, str]]:
+    """Every mistake in an experiment's arms and claims, each arm's own recipe included."""
+    from maskwright.recipes.experiment import plan_arm
+
+    if not params.arms:
+        yield "arms", "name at least one arm"
+    if len(set(params.seeds)) != len(params.seeds) or not params.seeds:
+        yield "seeds", f"expected different seeds, found {show(params.seeds)}"
+    for name, arm in params.arms.items():
+        try:
+            for mistake in plan_arm(params.base, name, arm).mistakes:
+                yield f"arms.{name}", f"{mistake.path or 'recipe'}: {mistake.message}"
+        except UserError as error:
+            yield f"arms.{name}", error.what + (f" ({error.why})" if error.why else "")
+    if params.control and params.control not in params.arms:
+        yield "control", f'there is no arm "{params.control}"{did_you_mean(params.control, params.arms)}'
+    for number, raw in enumerate(params.claims):
+        try:
+            read_claim(raw, list(params.arms))
+        except ValueError as error:
+            yield f"claims.{number + 1}", str(error)
+    yield from _check_curve(params)
+
+
+def _check_curve(params: Any) -> Iterator[tuple[str, str]]:
+    if not params.curve:
+        return
+    for key in params.curve.keys() - {"x", "metrics", "label"}:
+        yield f"curve.{key}", f'unknown key "{key}"; known: x, metrics, label'
+    places = params.curve.get("x")
+    if not isinstance(places, Mapping) or not all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in places.values()
+    ):
+        yield "curve.x", "expected a table of numbers, { arm = number, … }"
+        return
+    for arm in places:
+        if arm not in params.arms:
+            yield "curve.x", f'there is no arm "{arm}"{did_you_mean(arm, params.arms)}'
+
+
+def chosen_metrics(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    """Names that match one of the patterns; all without a pattern."""
+    if not patterns:
+        return list(names)
+    return [name for pattern in patterns for name in names if fnmatch.fnmatchcase(name, pattern)]

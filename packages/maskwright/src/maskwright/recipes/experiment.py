@@ -1,0 +1,235 @@
+"""recipe:experiment: arms × seeds as child runs, compared in pairs."""
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from maskwright.api import LoadedRun, load, resume, start
+from maskwright.charts import Series, line_chart
+from maskwright.contracts import Figure, Findings
+from maskwright.errors import UserError
+from maskwright.folder import RunBusy
+from maskwright.planning import Plan, is_entry_name, plan
+from maskwright.recipes.claims import Claim, chosen_metrics, read_claim
+from maskwright.runs import Run
+from maskwright.statistics import mean, paired_interval, spread
+from maskwright.tree import Node, to_json
+from maskwright.values import show
+
+ORPHAN_PATIENCE = 600.0
+"""Seconds to wait for a worker that outlived a killed parent and still writes its child run."""
+
+Values = Mapping[tuple[str, int], Mapping[str, float]]
+"""(arm, seed) -> last value of each metric."""
+
+
+def plan_arm(base: Node | None, name: str, arm: Any, seed: int = 0) -> Plan:
+    """The plan of one arm: the base recipe, or a file of its own, with the arm's settings."""
+    if not is_entry_name(name):
+        raise UserError(f'"{name}" is no name for an arm', cure="use a-z, A-Z, 0-9, - and _")
+    if not isinstance(arm, Mapping) or not arm.keys() <= {"set", "file"}:
+        raise UserError(f'arm "{name}": expected {{ set = {{ … }}, file = "…" }}, found {show(arm)}')
+    changes, file = arm.get("set", {}), arm.get("file")
+    if not isinstance(changes, Mapping):
+        raise UserError(f'arm "{name}": set must be a table, found {show(changes)}')
+    if file is None and base is None:
+        raise UserError(f'arm "{name}" has no recipe', cure="give the experiment a base, or the arm a file")
+    if file is not None and not isinstance(file, str):
+        raise UserError(f'arm "{name}": file must be text, found {show(file)}')
+    return plan(file if file is not None else to_json(base), _flat(changes), seed=seed)  # type: ignore[arg-type]
+
+
+def _flat(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`{ data = { tasks = 4 } }` (what TOML makes of a bare `data.tasks = 4`) as `{"data.tasks": 4}`."""
+    flat = {}
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and not {"use", "ref"} & value.keys():
+            flat |= {f"{key}.{inner}": entry for inner, entry in _flat(value).items()}
+        else:
+            flat[key] = value
+    return flat
+
+
+def run_child(made: Plan, folder: Path, pictures: bool = False) -> LoadedRun:
+    """Run a plan in `folder`, go on where it stopped, or leave it when finished."""
+    patience = time.monotonic() + ORPHAN_PATIENCE
+    while True:
+        try:
+            if not (folder / "resolved.json").is_file():
+                return start(made, folder, pictures=pictures)
+            existing = load(folder)
+            if existing.resolved != made.resolved():
+                raise UserError(
+                    f"{folder} holds a run with other settings",
+                    why="the recipe was changed since",
+                    cure="start anew in another folder with --out",
+                )
+            return resume(folder, pictures=pictures)
+        except RunBusy:
+            if time.monotonic() > patience:
+                raise
+            time.sleep(0.2)
+
+
+class ExperimentRecipe:
+    """Children are run folders below `children/`, so that a stopped experiment goes on where it was."""
+
+    def __init__(self, params: Any) -> None:
+        self.params = params
+
+    def run(self, run: Run) -> None:
+        params = self.params
+        jobs = [(arm, seed) for seed in params.seeds for arm in params.arms]
+        plans = {(arm, seed): plan_arm(params.base, arm, params.arms[arm], seed) for arm, seed in jobs}
+        run.progress.begin(len(jobs), 0, "child runs")
+        children: dict[tuple[str, int], LoadedRun] = {}
+        for done, (job, child) in enumerate(self._children(run, jobs, plans), start=1):
+            children[job] = child
+            run.progress.advance(done)
+        values: Values = {job: _numbers(children[job].last_metrics()) for job in jobs}
+        self._report(run, values, children)
+
+    def _children(
+        self, run: Run, jobs: list[tuple[str, int]], plans: Mapping[tuple[str, int], Plan]
+    ) -> Iterator[tuple[tuple[str, int], LoadedRun]]:
+        folders = {(arm, seed): run.folder / "children" / arm / f"seed-{seed}" for arm, seed in jobs}
+        if self.params.workers == 1:
+            for job in jobs:
+                yield job, run_child(plans[job], folders[job])
+            return
+        from joblib import Parallel, delayed, parallel_config
+
+        with parallel_config("loky", inner_max_num_threads=1):
+            work = Parallel(n_jobs=self.params.workers, return_as="generator")
+            raws = {job: plans[job].resolved() for job in jobs}
+            results = work(delayed(_child_in_worker)(raws[job], folders[job]) for job in jobs)
+            for job, _ in zip(jobs, results, strict=True):
+                yield job, LoadedRun(folders[job])
+
+    def _report(self, run: Run, values: Values, children: Mapping[tuple[str, int], LoadedRun]) -> None:
+        params = self.params
+        arms, seeds = list(params.arms), params.seeds
+        names = list(dict.fromkeys(name for logged in values.values() for name in logged))
+        shown = chosen_metrics(names, params.metrics)
+        claims = [read_claim(raw, arms) for raw in params.claims]
+        verdicts = []
+        for claim in claims:
+            gains = self._gains(claim, values, children)
+            interval, verdict = claim.judge(gains, len(seeds))
+            verdicts.append(
+                {
+                    "claim": claim.words(),
+                    "gain": None if interval is None else interval.mean,
+                    "95 % low": None if interval is None else interval.low,
+                    "95 % high": None if interval is None else interval.high,
+                    "margin": claim.margin,
+                    "pairs": len(gains),
+                    "verdict": verdict,
+                }
+            )
+        tables = {}
+        if verdicts:
+            tables["Claims"] = verdicts
+        for name in shown:
+            tables[name] = self._table(name, values)
+        summary = {
+            f"{arm}/{name}": mean(found)
+            for arm in arms
+            for name in shown
+            if (found := [values[arm, seed][name] for seed in seeds if name in values[arm, seed]])
+        }
+        notes = [
+            f"{len(arms)} arms × {len(seeds)} seeds ({', '.join(map(str, seeds))}); spread is the sample deviation"
+        ]
+        figures = self._figures(values) if params.curve else None
+        run.record("experiment", Findings(summary, tables=tables, notes=notes, figures=figures), len(values))
+
+    def _table(self, name: str, values: Values) -> list[dict[str, Any]]:
+        """Mean and spread of each arm, and the paired difference to the control arm."""
+        params = self.params
+        control = params.control or next(iter(params.arms))
+        rows = []
+        for arm in params.arms:
+            found = [values[arm, seed][name] for seed in params.seeds if name in values[arm, seed]]
+            row: dict[str, Any] = {
+                "arm": arm,
+                "mean": mean(found) if found else None,
+                "spread": spread(found),
+            }
+            row["seeds"] = len(found)
+            both = [s for s in params.seeds if name in values[arm, s] and name in values[control, s]]
+            if arm != control and both:
+                interval = paired_interval([values[arm, s][name] - values[control, s][name] for s in both])
+                row |= {
+                    f"minus {control}": interval.mean,
+                    "95 % low": interval.low,
+                    "95 % high": interval.high,
+                }
+            rows.append(row)
+        return rows
+
+    def _gains(
+        self, claim: Claim, values: Values, children: Mapping[tuple[str, int], LoadedRun]
+    ) -> list[float]:
+        seeds = self.params.seeds
+        if self.params.pair_by == "item":
+            return _gains_by_item(claim, seeds, children)
+        gains = []
+        for seed in seeds:
+            arm = values[claim.arm, seed].get(claim.metric)
+            control = values[claim.control, seed].get(claim.metric) if claim.control else 0.0
+            if arm is not None and control is not None:
+                gains.append(claim.gain(arm, control))
+        return gains
+
+    def _figures(self, values: Values) -> Any:
+        curve, seeds = self.params.curve, self.params.seeds
+
+        def draw() -> list[Figure]:
+            names = list(dict.fromkeys(name for logged in values.values() for name in logged))
+            drawn = []
+            for name in chosen_metrics(names, curve.get("metrics", [])):
+                points = []
+                for arm, place in sorted(curve["x"].items(), key=lambda pair: pair[1]):
+                    found = [values[arm, seed][name] for seed in seeds if name in values[arm, seed]]
+                    if found:
+                        points.append((float(place), mean(found), spread(found)))
+                svg = line_chart([Series(name, points)], curve.get("label", ""), name)
+                caption = f"{name}: mean over {len(seeds)} seeds, band = one sample deviation"
+                drawn.append(Figure(name.replace("/", "-"), caption, svg.encode()))
+            return drawn
+
+        return draw
+
+
+def _child_in_worker(raw: dict[str, Any], folder: Path) -> None:
+    run_child(plan(raw), folder)
+
+
+def _numbers(values: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _gains_by_item(
+    claim: Claim, seeds: list[int], children: Mapping[tuple[str, int], LoadedRun]
+) -> list[float]:
+    """One gain for each item, averaged over seeds: `metric` is `evaluator/column`, rows are matched by id."""
+    evaluator, _, column = claim.metric.partition("/")
+    per_item: dict[str, list[float]] = {}
+    for seed in seeds:
+        arm = _item_values(children[claim.arm, seed], evaluator, column)
+        control = (
+            _item_values(children[claim.control, seed], evaluator, column)
+            if claim.control
+            else dict.fromkeys(arm, 0.0)
+        )
+        for item in arm.keys() & control.keys():
+            per_item.setdefault(item, []).append(claim.gain(arm[item], control[item]))
+    return [mean(per_item[item]) for item in sorted(per_item)]
+
+
+def _item_values(child: LoadedRun, evaluator: str, column: str) -> dict[str, float]:
+    found = [record for record in child.findings() if record["name"] == evaluator]
+    rows = found[-1]["rows"] if found else []
+    return {str(row["id"]): float(row[column]) for row in rows if column in row}

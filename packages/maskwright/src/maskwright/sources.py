@@ -1,0 +1,106 @@
+"""Where a recipe comes from: a name, a TOML or JSON file, a table, or a Params tree in Python."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from maskwright.catalogue import Catalogue
+from maskwright.errors import UserError
+
+MAX_BYTES = 4_000_000
+"""A recipe is written by a person; anything larger is not a recipe."""
+
+
+def looks_like_path(text: str) -> bool:
+    return "/" in text or text.endswith((".toml", ".json"))
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The table in a TOML or JSON file."""
+    where = str(path)
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise UserError(
+            f"the recipe file {path} {what}",
+            where=where,
+            cure="maskwright list recipe   shows recipes by name",
+        )
+    if path.stat().st_size > MAX_BYTES:
+        raise UserError(f"{path} is too large for a recipe ({path.stat().st_size} bytes)", where=where)
+    try:
+        text = path.read_bytes().decode("utf-8")
+        table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is not UTF-8 text", where=f"{path}, byte {error.start}", cure="save it as UTF-8"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(
+            f"{path} is not valid TOML", where=where, why=str(error), cure="see https://toml.io"
+        ) from None
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{path} is not valid JSON", where=where, why=str(error), cure="mend the file"
+        ) from None
+    except (RecursionError, ValueError) as error:
+        raise UserError(
+            f"{path} cannot be read",
+            where=where,
+            why=str(error) or type(error).__name__,
+            cure="simplify the file",
+        ) from None
+    if not isinstance(table, dict):
+        raise UserError(
+            f"{path} holds a {type(table).__name__}, not a table",
+            where=where,
+            cure='begin with  use = "name"',
+        )
+    return table
+
+
+def shipped_text(params: str) -> str:
+    """The text of a recipe file inside a package: `"maskwright_causal:recipes/joint-dag.toml"`."""
+    package, _, inner = params.partition(":")
+    try:
+        return resources.files(package).joinpath(inner).read_text(encoding="utf-8")
+    except (ModuleNotFoundError, FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(
+            f"the recipe file {params} is missing", why=str(error), cure="reinstall the package that ships it"
+        ) from None
+
+
+def expand(raw: dict[str, Any], catalogue: Catalogue, source: str) -> dict[str, Any]:
+    """Replace `use = NAME` of a shipped recipe file by that file's content, with `raw` laid over it."""
+    seen: list[str] = []
+    while isinstance(use := raw.get("use"), str):
+        try:
+            listed = catalogue.find("recipe", use)
+        except UserError:
+            return raw  # the planner says what is wrong with the name
+        if not listed.is_file:
+            return raw
+        if listed.qualified in seen:
+            raise UserError(
+                f"recipe files refer to each other in a circle: {' -> '.join(seen)}", where=source
+            )
+        seen.append(listed.qualified)
+        base = tomllib.loads(shipped_text(listed.component.params))
+        raw = merge(base, {key: value for key, value in raw.items() if key != "use"})
+    return raw
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`. A table that names its own component (`use`, `ref`) replaces; others merge."""
+    result = dict(base)
+    for key, value in over.items():
+        before = result.get(key)
+        if isinstance(value, Mapping) and not {"use", "ref"} & value.keys():
+            if isinstance(before, str):
+                before = {"use": before}
+            if isinstance(before, Mapping):
+                value = merge(before, value)
+        result[key] = value
+    return result

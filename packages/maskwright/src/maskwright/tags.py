@@ -1,0 +1,55 @@
+"""The vocabulary of composition: fields of raw data, capabilities that pass upwards, caveats that always rise.
+
+A tag that no check can test is not admitted here. Other packages add their own as `vendor:tag`.
+"""
+
+FIELDS: dict[str, str] = {
+    "id": "str: identity of the item within its data set",
+    "text": "str: a piece of text",
+    "other": "str: the second text of a pair",
+    "options": "list[str]: texts to choose from; `label` is the index of the right one",
+    "label": "int: index into about()['classes'], or of the right option",
+    "query": "str: what is searched for",
+    "document": "str: what is searched in",
+    "relevant": "dict[str, int]: document id -> gain",
+    "question": "str: a question about the item",
+    "answer": "str: the answer to it",
+    "summary": "str: a short form of `text`",
+    "name": "str: what the item is called",
+    "caption": "str: words that describe a picture",
+    "aliases": "list[str]: further captions that count as right",
+    "face": "str: the font a glyph is drawn in",
+    "pixels": "uint8 array (H, W, C)",
+    "waveform": "float32 array (channels, time) in [-1, 1]",
+    "samples": "float64 array (rows, variables): one table",
+    "variables": "tuple[str, ...]: column names of `samples`",
+    "task": "str: which table, subject or condition the item belongs to",
+    "truth": "float64 array (p, p): true edge weights, column j lists the parents of j",
+    "intervened": "bool array (p,): variables set from outside in this task",
+    "vector": "float array (D,), or a sparse row: an embedding",
+}
+"""Field name -> type and shape. Open: data sets may bring further fields."""
+
+CAPABILITIES: dict[str, str] = {
+    "torch": "built parts are torch modules; tensor contracts apply",
+    "fitted": "has fit(data, step), save(folder), load(folder); fit -> save -> load gives the same output",
+    "by-id": "the data set has find(split, id)",
+    "graphs": "has coef_ (K, p, p), order_ and graphs_: one acyclic graph for each task, one common order",
+    "follows-ratio": "a ratio of 0 hides nothing and 1 hides all that may be hidden",
+    "many-runs": "the recipe starts child runs, each in a folder of its own",
+}
+"""Pass from a part to what holds it only through a slot with `inherit=True`."""
+
+CAVEATS: dict[str, str] = {
+    "stateful": "the result is not a function of parameters, batch and step alone",
+    "whole-batch": "the loss of a batch is not the sum over its rows",
+    "per-row": "gives a value of its own to each row of a batch",
+    "inexact-count": "the number hidden may differ from floor(ratio * valid + 0.5)",
+    "no-double-backward": "second derivatives are not available",
+}
+"""Rise from every slot to the recipe; a slot may refuse them."""
+
+
+def caveats_of(tags: frozenset[str]) -> frozenset[str]:
+    """The caveats among `tags`."""
+    return tags & CAVEATS.keys()

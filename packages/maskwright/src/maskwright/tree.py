@@ -1,0 +1,168 @@
+"""The planned tree: which component fills each slot, with which settings. Nothing in it is built."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from maskwright.catalogue import Listed
+from maskwright.params import SlotSpec, fields_of
+from maskwright.tags import caveats_of
+
+ENTRY_KEYS = ("on", "through", "data", "split", "every")
+"""Keys of an evaluator's entry beside the evaluator's own settings (and `as`, which every list entry has)."""
+
+
+@attrs.frozen
+class Entry:
+    """How an evaluator is put to work: on which part, through which pipeline, on which data, how often."""
+
+    on: str = ""
+    """Path of the part that is judged; empty: the only part that fits."""
+    through: "Node | None" = None
+    """A pipeline that is put between the part and the evaluator."""
+    data: "Node | None" = None
+    """Data of its own instead of the recipe's."""
+    split: str = ""
+    """Judge on this split where the evaluator would read `test`."""
+    every: int | None = None
+    """Steps between two evaluations during training."""
+
+
+@attrs.frozen
+class FromRun:
+    """A part taken from an earlier run."""
+
+    run: Path | None
+    """None while the run is a stage of a chain that has not started."""
+    label: str
+    """As written: a folder or `stage:name`."""
+    part: str
+    at: str
+    changed: dict[str, Any]
+
+
+@attrs.define(eq=False)
+class Node:
+    """One component with its settings, or a reference to another node, or a part that was already built."""
+
+    path: str
+    kind: str
+    cls: type | None = None
+    listed: Listed | None = None
+    settings: dict[str, Any] = attrs.field(factory=dict)
+    slots: dict[str, Any] = attrs.field(factory=dict)
+    """Slot name -> Node, list of Nodes, or None."""
+    name: str = ""
+    """Name within a list."""
+    params: Any = None
+    """The Params instance; None as long as a setting is wrong somewhere below."""
+    entry: Entry | None = None
+    source: FromRun | None = None
+    target: str = ""
+    """Of a reference: path of the node it stands for."""
+    ready: Any = None
+    """A built part handed over in Python."""
+
+    @property
+    def is_reference(self) -> bool:
+        return bool(self.target)
+
+    @property
+    def reference(self) -> str:
+        """`kind:name` for messages."""
+        if self.listed is not None:
+            return self.listed.reference
+        return self.cls.__name__ if self.cls is not None else f"{self.kind} (built)"
+
+    def spec(self, slot: str) -> SlotSpec:
+        assert self.cls is not None
+        spec = fields_of(self.cls)[slot].spec
+        assert isinstance(spec, SlotSpec)
+        return spec
+
+    def children(self) -> Iterator[tuple[str, "Node"]]:
+        """(slot name, node) for everything directly below, evaluator data and pipelines included."""
+        for slot, value in self.slots.items():
+            for node in value if isinstance(value, list) else [value]:
+                if node is not None:
+                    yield slot, node
+
+    def walk(self) -> Iterator["Node"]:
+        """This node and everything below, parents first."""
+        yield self
+        for _, child in self.children():
+            yield from child.walk()
+        if self.entry is not None:
+            for extra in (self.entry.through, self.entry.data):
+                if extra is not None:
+                    yield from extra.walk()
+
+
+def child_path(path: str, *names: str) -> str:
+    """Join path words, the root being the empty path."""
+    return ".".join(word for word in (path, *names) if word)
+
+
+def index_of(root: Node) -> dict[str, Node]:
+    """Path -> node for the whole tree."""
+    return {node.path: node for node in root.walk()}
+
+
+def tags_of(node: Node, index: dict[str, Node]) -> frozenset[str]:
+    """What a node provides: its component's tags, those its settings add, what an `inherit` slot passes on,
+    and every caveat from anywhere below."""
+    if node.is_reference:
+        target = index.get(node.target)
+        return tags_of(target, index) if target is not None and target is not node else frozenset()
+    own: frozenset[str] = node.listed.component.provides if node.listed is not None else frozenset()
+    if node.params is not None and hasattr(node.params, "tags"):
+        own |= frozenset(node.params.tags())
+    for slot, child in node.children():
+        below = tags_of(child, index)
+        own |= below if node.spec(slot).inherit else caveats_of(below)
+    return own
+
+
+def to_json(node: Node) -> Any:
+    """The tree as plain data that can be planned again: every value, components with their package."""
+    if node.is_reference:
+        return {"ref": node.target}
+    if node.source is not None:
+        source = node.source
+        raw: dict[str, Any] = {
+            "use": "from-run",
+            "run": source.label if source.run is None else str(source.run),
+        }
+        raw |= {"part": source.part, "at": source.at}
+        return raw | ({"set": source.changed} if source.changed else {})
+    use = node.listed.qualified if node.listed is not None else f"(not declared) {node.reference}"
+    result: dict[str, Any] = {"use": use}
+    if node.name:
+        result["as"] = node.name
+    for key, value in node.settings.items():
+        result[key] = plain(value)
+    for slot, value in node.slots.items():
+        if isinstance(value, list):
+            result[slot] = [to_json(child) for child in value]
+        else:
+            result[slot] = None if value is None else to_json(value)
+    if node.entry is not None:
+        entry = node.entry
+        result |= {key: value for key in ("on", "split", "every") if (value := getattr(entry, key))}
+        result |= {
+            key: to_json(value) for key in ("through", "data") if (value := getattr(entry, key)) is not None
+        }
+    return result
+
+
+def plain(value: Any) -> Any:
+    """A setting as JSON data; a path that exists becomes absolute, so that resuming elsewhere still finds it."""
+    if isinstance(value, Path):
+        return str(value.absolute() if value.exists() else value)
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: plain(entry) for key, entry in value.items()}
+    return value
