@@ -1,0 +1,79 @@
+"""Draw one character as a 32x32 grey picture, white on black."""
+
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from maskwright_samples.glyph_shapes import font_file
+
+Frame = Literal["line", "box"]
+
+SIDE = 32  # pixels
+RECIPE = 1  # raise it when a picture changes: cached pictures are then drawn again
+
+SUPERSAMPLING = 4  # frame "line" is drawn this much larger
+CAP_HEIGHT = 16  # pixels: height of H in frame "line"
+BASELINE = 23  # row of the baseline in frame "line"
+
+BOX_SIDE = 26  # pixels: larger side of every character in frame "box"
+BOX_FONT_SIZE = 96  # pixels per em that frame "box" is drawn at before it is scaled down
+
+
+class Pen:
+    """One face in one frame."""
+
+    def __init__(self, face: str, frame: Frame) -> None:
+        path = str(font_file(face))
+        # The basic layout: with the other one, pictures would depend on whether libraqm is installed.
+        basic = ImageFont.Layout.BASIC
+        self._frame = frame
+        if frame == "box":
+            self._font = ImageFont.truetype(path, BOX_FONT_SIZE, layout_engine=basic)
+        else:
+            probe = ImageFont.truetype(path, 1000, layout_engine=basic)
+            cap = -probe.getbbox("H", anchor="ls")[1] / 1000  # of an em
+            self._font = ImageFont.truetype(path, CAP_HEIGHT * SUPERSAMPLING / cap, layout_engine=basic)
+
+    def draw(self, character: str) -> np.ndarray | None:
+        """(32, 32) uint8, or None when the face draws nothing."""
+        picture = self._on_line(character) if self._frame == "line" else self._in_box(character)
+        if picture is None:
+            return None
+        pixels = np.asarray(picture)
+        return pixels if pixels.any() else None
+
+    def _on_line(self, character: str) -> Image.Image | None:
+        """Size and height as in a line of text; centred in x; what is too large is shifted, then shrunk."""
+        side = SIDE * SUPERSAMPLING
+        font = self._font
+        left, top, right, bottom = font.getbbox(character, anchor="ls")
+        if right <= left or bottom <= top:
+            return None
+        if max(right - left, bottom - top) > side:
+            # One per cent less than fits: hinting rounds outlines up to whole pixels.
+            font = font.font_variant(size=0.99 * font.size * side / max(right - left, bottom - top))
+            left, top, right, bottom = font.getbbox(character, anchor="ls")
+        x = (side - (right - left)) // 2 - left
+        y = min(max(BASELINE * SUPERSAMPLING, -top), side - bottom)
+        canvas = Image.new("L", (side, side))
+        ImageDraw.Draw(canvas).text((x, y), character, fill=255, font=font, anchor="ls")
+        return canvas.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+
+    def _in_box(self, character: str) -> Image.Image | None:
+        """The larger side scaled to 26 pixels, centred."""
+        left, top, right, bottom = self._font.getbbox(character, anchor="ls")
+        if right <= left or bottom <= top:
+            return None
+        canvas = Image.new("L", (right - left, bottom - top))
+        ImageDraw.Draw(canvas).text((-left, -top), character, fill=255, font=self._font, anchor="ls")
+        ink = canvas.getbbox()
+        if ink is None:
+            return None
+        canvas = canvas.crop(ink)
+        scale = BOX_SIDE / max(canvas.size)
+        width, height = (max(1, round(length * scale)) for length in canvas.size)
+        small = canvas.resize((width, height), Image.Resampling.LANCZOS)
+        picture = Image.new("L", (SIDE, SIDE))
+        picture.paste(small, ((SIDE - width) // 2, (SIDE - height) // 2))
+        return picture
