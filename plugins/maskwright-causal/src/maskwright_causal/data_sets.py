@@ -13,7 +13,7 @@ from maskwright.errors import UserError, did_you_mean
 from maskwright.step import Step
 from maskwright_causal import generators
 from maskwright_causal.readers import Table, default_names, read_tables
-from maskwright_causal.table_checks import aligned, notices
+from maskwright_causal.table_checks import aligned, notices, refuse_constants
 from maskwright_causal.truth_files import read_truth
 
 
@@ -317,6 +317,8 @@ def _cut(
     for name in names:
         if names.count(name) > 1:
             raise UserError(f'two tasks are called "{name}"', where="setting path", cure="rename one")
+    for table in tables:
+        refuse_constants(table)
     tasks = [
         Task(
             table.name,

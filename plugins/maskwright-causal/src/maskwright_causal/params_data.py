@@ -158,7 +158,7 @@ class Tables:
 
     @classmethod
     def example(cls):
-        return cls(path=Path(__file__).with_name("example_tables"), held_out=0.25)
+        return cls(path=Path(__file__).with_name("example_tables") / "tables", held_out=0.25)
 
 
 @params

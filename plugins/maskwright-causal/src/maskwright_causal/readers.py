@@ -34,7 +34,7 @@ class Table:
 
 
 def read_tables(path: Path, task_column: str | None = None) -> list[Table]:
-    """All tasks of a folder or file, checked: numbers only, finite, two rows or more, no constant column."""
+    """All tasks of a folder or file, checked: numbers only, finite, two rows or more."""
     path = Path(path)
     if not path.exists():
         raise UserError(f"there is no file or folder {path}", where="setting path", cure="check the path")

@@ -33,7 +33,7 @@ def checked_variables(names: Sequence[str], where: str) -> tuple[str, ...]:
 def checked_samples(
     samples: np.ndarray, variables: Sequence[str], where: str, lines: np.ndarray | None
 ) -> np.ndarray:
-    """Rows (n, p) that a model can be fitted to. `lines`: line of each row in its file, for messages."""
+    """Two rows (n, p) or more, all finite. `lines`: line of each row in its file, for messages."""
     if len(samples) < 2:
         raise UserError(
             f"{len(samples)} row{'s' if len(samples) != 1 else ''} of data",
@@ -53,16 +53,20 @@ def checked_samples(
             why="covariances need every entry",
             cure="drop these rows, or fill them first, e.g. with sklearn.impute.IterativeImputer",
         )
-    constant = np.ptp(samples, axis=0) == 0
+    return samples
+
+
+def refuse_constants(table: "Table") -> None:
+    """UserError when a column of a table to be fitted never changes."""
+    constant = np.ptp(table.samples, axis=0) == 0
     if constant.any():
-        names = [name for name, still in zip(variables, constant, strict=True) if still]
+        names = [name for name, still in zip(table.variables, constant, strict=True) if still]
         raise UserError(
             f"column{'s' if len(names) > 1 else ''} {', '.join(names)} never change{'s' * (len(names) == 1)}",
-            where=where,
+            where=f"task {table.name}",
             why="a constant has no variance, so nothing can be said about its causes or effects",
             cure="remove the column from all tasks, or leave this task out",
         )
-    return samples
 
 
 def aligned(tables: "Sequence[Table]", columns: str) -> "tuple[list[Table], tuple[str, ...]]":

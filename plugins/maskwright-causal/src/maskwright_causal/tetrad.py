@@ -1,7 +1,7 @@
 """Tetrad's text files: graphs, background knowledge, covariances."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import attrs
@@ -57,43 +57,25 @@ def _directed(edge: re.Match[str], nodes: Sequence[str], path: Path, number: int
 
 
 @attrs.frozen
-class Knowledge:
-    """What is known before looking at data."""
+class KnowledgeFile:
+    """What a knowledge file says, by name."""
 
     tiers: tuple[tuple[str, ...], ...] = ()
     """Nothing in a later tier causes anything in an earlier one."""
     forbidden: tuple[tuple[str, str], ...] = ()
     required: tuple[tuple[str, str], ...] = ()
 
-    def forbidden_pairs(self, variables: Sequence[str]) -> np.ndarray:
-        """Bool (p, p): [i, j] when i -> j is excluded, by name or by tiers."""
-        found = self._pairs(self.forbidden, variables)
-        tier_of = {name: number for number, tier in enumerate(self.tiers) for name in tier}
-        for i, cause in enumerate(variables):
-            for j, effect in enumerate(variables):
-                if cause in tier_of and effect in tier_of and tier_of[cause] > tier_of[effect]:
-                    found[i, j] = True
-        return found
-
-    def required_pairs(self, variables: Sequence[str]) -> np.ndarray:
-        """Bool (p, p): [i, j] when i -> j must be there."""
-        return self._pairs(self.required, variables)
-
-    @staticmethod
-    def _pairs(edges: Sequence[tuple[str, str]], variables: Sequence[str]) -> np.ndarray:
-        place = {name: index for index, name in enumerate(variables)}
-        found = np.zeros((len(variables), len(variables)), dtype=bool)
-        for cause, effect in edges:
-            if cause in place and effect in place:
-                found[place[cause], place[effect]] = True
-        return found
+    def about(self, variables: Collection[str]) -> "KnowledgeFile":
+        """Only what concerns these variables: one file may serve several tables."""
+        return KnowledgeFile(
+            tuple(tuple(name for name in tier if name in variables) for tier in self.tiers),
+            tuple(edge for edge in self.forbidden if edge[0] in variables and edge[1] in variables),
+            tuple(edge for edge in self.required if edge[0] in variables and edge[1] in variables),
+        )
 
 
-def read_knowledge(path: Path) -> Knowledge:
-    """A knowledge file: `/knowledge`, then the sections addtemporal, forbiddirect, requiredirect.
-
-    Names that the data lack are kept; `forbidden_pairs` leaves them out (one file may serve several tables).
-    """
+def read_knowledge_file(path: Path) -> KnowledgeFile:
+    """A knowledge file: `/knowledge`, then the sections addtemporal, forbiddirect, requiredirect."""
     tiers: list[tuple[str, ...]] = []
     edges: dict[str, list[tuple[str, str]]] = {"forbiddirect": [], "requiredirect": []}
     section, started = "", False
@@ -134,7 +116,7 @@ def read_knowledge(path: Path) -> Knowledge:
             where=str(path),
             cure="remove one of the two",
         )
-    return Knowledge(tuple(tiers), tuple(edges["forbiddirect"]), tuple(edges["requiredirect"]))
+    return KnowledgeFile(tuple(tiers), tuple(edges["forbiddirect"]), tuple(edges["requiredirect"]))
 
 
 # ---- covariances

@@ -8,7 +8,6 @@ holds all in one.
 import csv
 import io
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -181,11 +180,19 @@ def _adjacency(graph: nx.DiGraph) -> str:
 def write_whole(path: Path, content: bytes) -> None:
     """Write so that a reader, or a kill, sees the old file or the whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
+        temporary.write_bytes(content)
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def table_csv(samples: np.ndarray, variables: Sequence[str]) -> str:
+    """Rows (n, p) as CSV text with a header; every digit is kept."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(variables)
+    writer.writerows([[repr(float(value)) for value in row] for row in samples])
+    return text.getvalue()

@@ -1,0 +1,114 @@
+"""Settings of the evaluators and pipelines. Imports nothing heavy."""
+
+from pathlib import Path
+from typing import Any
+
+from maskwright.params import params, setting, slot
+
+_TASKS = "names of the tasks in the order of the fit; default: those that the fit remembers, else task-00 ..."
+
+
+@params
+class GraphMetrics:
+    """Compare with true graphs: SHD, TPR, FDR, order error, union support, SID, beside sorting controls."""
+
+    threshold: float = setting(0.3, ge=0, help="smallest weight that counts as an edge, in units of the data")
+    sid: bool = setting(True, help="structural intervention distance; grows with p squared")
+    controls: bool = setting(True, help="add what sorting columns by variance or R2 achieves without any fit")
+
+    def build(self):
+        from maskwright_causal.evaluators import GraphEvaluator
+
+        return GraphEvaluator(self.threshold, self.sid, self.controls)
+
+    @classmethod
+    def example(cls):
+        return cls()
+
+
+@params
+class HeldOut:
+    """Log-likelihood of rows that were held out: needs no true graph."""
+
+    def build(self):
+        from maskwright_causal.evaluators import HeldOutEvaluator
+
+        return HeldOutEvaluator()
+
+    @classmethod
+    def example(cls):
+        return cls()
+
+
+@params
+class GraphFile:
+    """Graphs from files, in place of a fit: exported ones, or those of another program."""
+
+    path: Path = setting(
+        help="coef.npz, one graph file, or a folder with one graph per task (GraphML, CSV, Tetrad)"
+    )
+
+    def build(self):
+        from maskwright_causal.known_graphs import KnownGraphs
+
+        return KnownGraphs.read(self.path)
+
+    @classmethod
+    def example(cls):
+        return cls(path=Path(__file__).with_name("example_tables") / "graphs.npz")
+
+
+@params
+class Residuals:
+    """Estimate the noise of rows: what is left of each variable after its causes."""
+
+    encoder: Any = slot("encoder", needs={"graphs"}, help="fitted graphs")
+    tasks: list[str] | None = setting(None, help=_TASKS)
+
+    def build(self):
+        from maskwright_causal.pipelines import Residuals as Pipeline
+
+        return Pipeline(self.encoder, self.tasks)
+
+    @classmethod
+    def example(cls):
+        return cls(encoder=GraphFile.example())
+
+
+@params
+class Sample:
+    """Draw new rows from the fitted model of a task."""
+
+    encoder: Any = slot("encoder", needs={"graphs"}, help="fitted graphs")
+    rows: int = setting(1000, ge=1, help="rows to draw for each task")
+    tasks: list[str] | None = setting(None, help=_TASKS)
+
+    def build(self):
+        from maskwright_causal.pipelines import Draws
+
+        return Draws(self.encoder, self.rows, tasks=self.tasks)
+
+    @classmethod
+    def example(cls):
+        return cls(encoder=GraphFile.example(), rows=10)
+
+
+@params
+class Do:
+    """Draw rows of a task with some variables set from outside (the do-operator)."""
+
+    encoder: Any = slot("encoder", needs={"graphs"}, help="fitted graphs")
+    values: dict[str, float] = setting(
+        help="what to set, e.g. { pka = 0 }; edges into these variables are cut"
+    )
+    rows: int = setting(1000, ge=1, help="rows to draw for each task")
+    tasks: list[str] | None = setting(None, help=_TASKS)
+
+    def build(self):
+        from maskwright_causal.pipelines import Draws
+
+        return Draws(self.encoder, self.rows, self.values, self.tasks)
+
+    @classmethod
+    def example(cls):
+        return cls(encoder=GraphFile.example(), values={"b": 0.0}, rows=10)
