@@ -52,8 +52,8 @@ def line_chart(series: Sequence[Series], x_label: str, title: str) -> str:
         return round(HEIGHT - BOTTOM - (value - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM), 2)
 
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
-        f'height="{HEIGHT}" font-family="system-ui, sans-serif" font-size="11">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}"',
+        f' height="{HEIGHT}" font-family="system-ui, sans-serif" font-size="11">',
         f'<text x="{LEFT}" y="15" font-size="12" fill="#222">{escape(title)}</text>',
     ]
     for tick in ticks(y_low, y_high):
@@ -83,9 +83,8 @@ def line_chart(series: Sequence[Series], x_label: str, title: str) -> str:
             parts += [f'<circle cx="{x(p[0])}" cy="{y(p[1])}" r="2.4" fill="{colour}"/>' for p in drawn]
         if len(series) > 1:
             place = TOP + 12 + 14 * number
-            parts.append(
-                f'<text x="{WIDTH - RIGHT - 4}" y="{place}" text-anchor="end" fill="{colour}">{escape(line.name)}</text>'
-            )
+            at = f'x="{WIDTH - RIGHT - 4}" y="{place}" text-anchor="end" fill="{colour}"'
+            parts.append(f"<text {at}>{escape(line.name)}</text>")
     return "".join([*parts, "</svg>"])
 
 

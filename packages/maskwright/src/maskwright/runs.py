@@ -5,7 +5,6 @@ import json
 import os
 import re
 import time
-import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,7 @@ def dump_json(value: Any) -> bytes:
 def folder_name(recipe: str) -> str:
     """`2026-11-20-joint-dag-3f9a`, of letters, digits and dashes whatever the recipe is called."""
     stem = re.sub(r"[^a-z0-9]+", "-", Path(recipe).stem.lower()).strip("-")[:40] or "run"
-    return f"{datetime.date.today().isoformat()}-{stem}-{uuid.uuid4().hex[:4]}"
+    return f"{datetime.date.today().isoformat()}-{stem}-{os.urandom(2).hex()}"
 
 
 def new_folder(recipe: str, out: Path | None) -> Path:
