@@ -51,7 +51,8 @@ class Experiment:
         "seed", help="pair arms by seed, or by per-item rows within each seed"
     )
     curve: dict[str, Any] = setting(
-        {}, help='{ x = { arm = number, … }, metrics = [ … ], label = "…" }: draws means over x'
+        {},
+        help="draws means over arms: { x = { arm = number }, metrics = [names, or lists of names], label }",
     )
     workers: int = setting(1, ge=1, help="child runs at a time")
 

@@ -126,9 +126,18 @@ def _check_curve(params: Any) -> Iterator[tuple[str, str]]:
     ):
         yield "curve.x", "expected a table of numbers, { arm = number, … }"
         return
+    entries = params.curve.get("metrics", [])
+    if not isinstance(entries, list) or not all(_is_pattern(entry) for entry in entries):
+        yield "curve.metrics", "expected a list of metric names, or of lists of them that share a picture"
     for arm in places:
         if arm not in params.arms:
             yield "curve.x", f'there is no arm "{arm}"{did_you_mean(arm, params.arms)}'
+
+
+def _is_pattern(entry: Any) -> bool:
+    return isinstance(entry, str) or (
+        isinstance(entry, list) and all(isinstance(name, str) for name in entry)
+    )
 
 
 def chosen_metrics(names: Sequence[str], patterns: Sequence[str]) -> list[str]:

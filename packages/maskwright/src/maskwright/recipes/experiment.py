@@ -184,23 +184,30 @@ class ExperimentRecipe:
         return gains
 
     def _figures(self, values: Values) -> Any:
-        curve, seeds = self.params.curve, self.params.seeds
+        """Means over the arms' places, a picture for each entry of `curve.metrics`; a list in there shares one."""
+        curve = self.params.curve
+        names = list(dict.fromkeys(name for logged in values.values() for name in logged))
 
         def draw() -> list[Figure]:
-            names = list(dict.fromkeys(name for logged in values.values() for name in logged))
             drawn = []
-            for name in chosen_metrics(names, curve.get("metrics", [])):
-                points = []
-                for arm, place in sorted(curve["x"].items(), key=lambda pair: pair[1]):
-                    found = [values[arm, seed][name] for seed in seeds if name in values[arm, seed]]
-                    if found:
-                        points.append((float(place), mean(found), spread(found)))
-                svg = line_chart([Series(name, points)], curve.get("label", ""), name)
-                caption = f"{name}: mean over {len(seeds)} seeds, band = one sample deviation"
-                drawn.append(Figure(name.replace("/", "-"), caption, svg.encode()))
+            for entry in curve.get("metrics", []):
+                patterns = entry if isinstance(entry, list) else [entry]
+                lines = [Series(name, self._points(name, values)) for name in chosen_metrics(names, patterns)]
+                title = lines[0].name if len(lines) == 1 else ", ".join(patterns)
+                svg = line_chart(lines, curve.get("label", ""), title)
+                caption = f"{title}: mean over {len(self.params.seeds)} seeds, band = one sample deviation"
+                drawn.append(Figure(title.replace("/", "-"), caption, svg.encode()))
             return drawn
 
         return draw
+
+    def _points(self, name: str, values: Values) -> list[tuple[float, float, float]]:
+        points = []
+        for arm, place in sorted(self.params.curve["x"].items(), key=lambda pair: pair[1]):
+            found = [values[arm, seed][name] for seed in self.params.seeds if name in values[arm, seed]]
+            if found:
+                points.append((float(place), mean(found), spread(found)))
+        return points
 
 
 def _child_in_worker(raw: dict[str, Any], folder: Path) -> None:
