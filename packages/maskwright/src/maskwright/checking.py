@@ -172,6 +172,13 @@ class _Check:
             self.slot(node, slot, node.spec(slot), child)
             self.part(child, fields, {**renamed, **feeds})
 
+    def has_holes(self, evaluator: Node) -> bool:
+        """Whether a required slot beside the evaluator could not be filled."""
+        owner = self.index.get(evaluator.path.rpartition(".")[0].rpartition(".")[0])
+        return owner is not None and any(
+            value is None and not owner.spec(name).optional for name, value in owner.slots.items()
+        )
+
     def subject(self, node: Node, expects: frozenset[str]) -> Node | None:
         assert node.entry is not None
         if node.entry.on:
@@ -184,6 +191,8 @@ class _Check:
         fitting = list(subjects(self.index, node, expects))
         if len(fitting) == 1:
             return fitting[0]
+        if not fitting and self.has_holes(node):
+            return None  # what should fill an empty slot was reported already
         found_words = ", ".join(part.path for part in fitting) or "none"
         self.wrong(
             child_path(node.path, "on"),

@@ -17,7 +17,9 @@ def describe_environment(packages: Iterable[str]) -> dict[str, Any]:
     """Versions of the given distributions and of what they directly need; hashes of those under edit."""
     found: dict[str, Any] = {}
     for name in sorted(set(packages)):
-        found |= _distribution(name)
+        # What a package says of itself wins over what others say of it as a requirement.
+        own = _distribution(name)
+        found = {**own, **found, **{key: own[key] for key in own if key == name}}
     local = catalogue().local_file
     if local is not None and LOCAL_FILE in set(packages):
         found[LOCAL_FILE] = {"version": hashlib.sha256(local.read_bytes()).hexdigest()}

@@ -78,10 +78,12 @@ def maskwright_evaluators():
         f"{_TEXT}:KnownItem",
         "Rank documents by the vectors of any text pipeline: nDCG, MRR, recall",
         consumes={"document", "query", "relevant"},
+        expects={"vector"},
     )
     yield Component(
         "classification",
         f"{_TEXT}:Classification",
         "Logistic regression on the vectors of any pipeline: accuracy, macro-F1",
         consumes={"label"},
+        expects={"vector"},
     )
