@@ -58,8 +58,9 @@ def propagate(noise: np.ndarray, weights: np.ndarray, order: np.ndarray) -> np.n
     """Rows (n, p) of the model with this noise (n, p): each variable after its causes."""
     rows = noise.copy()
     for node in order:
-        parents = np.flatnonzero(weights[:, node])
-        rows[:, node] += rows[:, parents] @ weights[parents, node]
+        for parent in np.flatnonzero(weights[:, node]):
+            # One parent at a time: a matrix product would round differently with other row counts and libraries.
+            rows[:, node] += rows[:, parent] * weights[parent, node]
     return rows
 
 
