@@ -120,7 +120,8 @@ def _without_directives(lines: Sequence[str]) -> list[str]:
         end = _end_of_block(lines, number + 1, len(match[1]))
         if match[2] in _KEPT_DIRECTIVES:
             inside = dedent("\n".join(lines[number + 1 : end])).splitlines()
-            kept += ["", match[3].strip(), *_without_directives(inside), ""]
+            kept += ["", match[3].strip(), *_without_directives(inside)]
+        kept.append("")
         number = end
     return kept
 
@@ -135,6 +136,7 @@ def _without_literal_blocks(lines: Sequence[str]) -> list[str]:
         if line.rstrip().endswith("::"):
             kept.append(line.rstrip()[:-1] if line.strip() != "::" else "")
             number = _end_of_block(lines, number, _indentation(line))
+            kept.append("")
         else:
             kept.append(line)
     return kept

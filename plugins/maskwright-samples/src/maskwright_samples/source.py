@@ -155,12 +155,12 @@ def _called(call: ast.Call) -> str:
 
 
 def _literals(call: ast.Call) -> Iterator[tuple[str, str, tuple[str, ...], str]]:
-    strings = [
-        node.value
-        for node in ast.walk(call)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    ]
-    names = [text for text in strings if len(text) < _SHORTEST_LITERAL and text.isidentifier()]
+    """The long strings of `add_newdoc("acme", "array", ("sum", "..."))`, called after all short ones but the module."""
+    strings = [node.value for node in ast.walk(call) if isinstance(node, ast.Constant)]
+    strings = [text for text in strings if isinstance(text, str)]
+    named = [text for text in strings if len(text) < _SHORTEST_LITERAL and text.isidentifier()]
+    if not named and call.args and isinstance(call.args[0], ast.Attribute):
+        named = [ast.unparse(call.args[0])]  # add_docstr(torch.abs, "...")
     for text in strings:
         if len(text) >= _SHORTEST_LITERAL:
-            yield (names[0] if names else "literal"), "literal", (), cleandoc(text)
+            yield ".".join(named) or "literal", "literal", (), cleandoc(text)

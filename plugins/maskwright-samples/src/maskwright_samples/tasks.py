@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 
+from maskwright.errors import UserError
 from maskwright_samples.corpus import facts
 from maskwright_samples.items import Items
 from maskwright_samples.library import Text, library, unique
@@ -50,6 +51,13 @@ def topic(texts: Sequence[Text], masked: bool, fewest: int) -> tuple[dict[str, l
     inside = [text for text in texts if text.module != text.subpackage]
     counts = Counter(text.subpackage for text in inside)
     classes = sorted(name for name, count in counts.items() if count >= fewest)
+    if len(classes) < 2:
+        raise UserError(
+            f"topic has {len(classes)} classes with {fewest} texts or more",
+            where="dataset:docstring-tasks, settings packages and fewest",
+            why=f"these packages have {len(inside)} texts in {len(counts)} sub-packages",
+            cure="lower fewest, or name more packages",
+        )
     place = {name: number for number, name in enumerate(classes)}
     sides = _sides(
         (text for text in inside if text.subpackage in place),

@@ -1,6 +1,7 @@
 """pipeline:tfidf: words of a text, weighted by how rare they are. Fitted, torch-free, sparse."""
 
 import json
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ class TfIdfVectors:
                 weights = stored["idf"]
             if len(words) != len(weights) or len(set(words)) != len(words):
                 raise ValueError(f"{len(words)} words, {len(weights)} weights")
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise UserError(
                 f"cannot load tfidf from {folder}",
                 where=str(folder),
