@@ -6,11 +6,14 @@ from pathlib import Path
 import networkx as nx
 import numpy as np
 
+from maskwright.contracts import Dataset
 from maskwright.errors import UserError
+from maskwright.step import Step
 from maskwright_causal.graph_metrics import by_name, checked_truth
 from maskwright_causal.truth_files import read_graph
-from maskwright_causal.writers import read_coef
+from maskwright_causal.writers import export_npz, read_coef
 
+COPY = "graphs.npz"
 _SUFFIXES = (".graphml", ".csv", ".txt")
 
 
@@ -21,7 +24,13 @@ class KnownGraphs:
     columns with causes first, `graphs_`, `task_names_`.
     """
 
-    def __init__(self, graphs: Sequence[nx.DiGraph], tasks: Sequence[str], where: str = "graphs") -> None:
+    def __init__(
+        self, graphs: Sequence[nx.DiGraph] = (), tasks: Sequence[str] = (), where: str = "graphs"
+    ) -> None:
+        if graphs:
+            self._take(graphs, tasks, where)
+
+    def _take(self, graphs: Sequence[nx.DiGraph], tasks: Sequence[str], where: str) -> None:
         names = list(graphs[0].nodes)
         self.graphs_, self.task_names_ = list(graphs), list(tasks)
         matrices = []
@@ -66,3 +75,15 @@ class KnownGraphs:
                     cure=f"put one file for each task there: {', '.join(_SUFFIXES)}",
                 )
         return cls([read_graph(file) for file in files], [file.stem for file in files], str(path))
+
+    def fit(self, data: Dataset, step: Step) -> None:
+        """Nothing to learn: the graphs are what they are."""
+        if not hasattr(self, "coef_"):
+            raise UserError("graph-file has no graphs", where="setting path", cure="set path=FILE")
+
+    def save(self, folder: Path) -> None:
+        export_npz(self.graphs_, folder / COPY)
+
+    def load(self, folder: Path) -> None:
+        graphs = read_coef(folder / COPY)
+        self._take(graphs, [graph.graph["name"] for graph in graphs], str(folder))

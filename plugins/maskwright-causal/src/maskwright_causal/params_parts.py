@@ -5,6 +5,7 @@ from typing import Any
 
 from maskwright.params import params, setting, slot
 
+_TRANSFER = "maskwright_causal.transfer"
 _TASKS = "names of the tasks in the order of the fit; default: those that the fit remembers, else task-00 ..."
 
 
@@ -44,14 +45,24 @@ class HeldOut:
 class GraphFile:
     """Graphs from files, in place of a fit: exported ones, or those of another program."""
 
-    path: Path = setting(
-        help="coef.npz, one graph file, or a folder with one graph per task (GraphML, CSV, Tetrad)"
+    path: Path | None = setting(
+        None,
+        help="coef.npz, one graph file, or a folder with one graph per task (GraphML, CSV, Tetrad); "
+        "none: the copy that the run folder holds",
     )
 
     def build(self):
         from maskwright_causal.known_graphs import KnownGraphs
 
-        return KnownGraphs.read(self.path)
+        return KnownGraphs() if self.path is None else KnownGraphs.read(self.path)
+
+    @classmethod
+    def exports(cls):
+        return {name: f"{_TRANSFER}:to_{name}" for name in ("graphml", "gexf", "dot", "csv", "npz")}
+
+    @classmethod
+    def imports(cls):
+        return {name: f"{_TRANSFER}:from_graphs" for name in ("graphml", "csv", "npz", "tetrad")}
 
     @classmethod
     def example(cls):

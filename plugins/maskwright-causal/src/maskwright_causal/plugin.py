@@ -8,6 +8,7 @@ _PAPER = "arXiv:2111.02545"
 _TABLE = frozenset({"id", "task", "samples", "variables"})
 _DATA = "maskwright_causal.params_data"
 _PARTS = "maskwright_causal.params_parts"
+_FITS = "maskwright_causal.params_recipes"
 
 
 @hookimpl
@@ -39,17 +40,24 @@ def maskwright_datasets():
 @hookimpl
 def maskwright_encoders():
     yield Component(
-        "graph-file", f"{_PARTS}:GraphFile", "graphs read from files instead of fitted", provides={"graphs"}
-    )
+        "order-dag", f"{_FITS}:OrderDag", "K weighted acyclic graphs with one common order",
+        provides={"graphs", "fitted"}, consumes=_TABLE, paper=_PAPER,
+    )  # fmt: skip
+    yield Component(
+        "graph-file", f"{_PARTS}:GraphFile", "graphs read from files instead of fitted",
+        provides={"graphs", "fitted"},
+    )  # fmt: skip
 
 
 @hookimpl
 def maskwright_evaluators():
     yield Component(
         "graph", f"{_PARTS}:GraphMetrics", "compare graphs with true ones, beside sorting controls",
-        consumes=_TABLE | {"truth"},
+        consumes=_TABLE | {"truth"}, expects={"graphs"},
     )  # fmt: skip
-    yield Component("heldout", f"{_PARTS}:HeldOut", "log-likelihood of held-out rows", consumes=_TABLE)
+    yield Component(
+        "heldout", f"{_PARTS}:HeldOut", "log-likelihood of held-out rows", consumes=_TABLE, expects={"graphs"}
+    )
 
 
 @hookimpl
@@ -61,4 +69,14 @@ def maskwright_pipelines():
     yield Component("sample", f"{_PARTS}:Sample", "new rows of a task", consumes={"task"}, provides={"drawn"})
     yield Component(
         "do", f"{_PARTS}:Do", "new rows under an intervention", consumes={"task"}, provides={"drawn"}
+    )
+
+
+@hookimpl
+def maskwright_recipes():
+    yield Component(
+        "joint-dag", f"{_FITS}:JointDag", "one joint fit, with separate and pooled fits beside it", paper=_PAPER
+    )
+    yield Component(
+        "joint-dag-groups", f"{_FITS}:JointDagGroups", "a pool of tasks fitted in groups; metrics only", paper=_PAPER
     )

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from maskwright_causal.readers import Table
 
 _SCALE_RATIO = 1e3  # standard deviations further apart than this are surely units, not causes
-_FEW_VALUES = 10  # whole numbers with no more distinct values than this look like category codes
+_FEW_VALUES = (
+    10  # whole numbers with no more distinct values than this look like category codes if they repeat
+)
 
 
 def checked_variables(names: Sequence[str], where: str) -> tuple[str, ...]:
@@ -120,7 +122,9 @@ def notices(tables: "Sequence[Table]") -> tuple[str, ...]:
             f"{names[smallest]}: equal-variance methods then follow the units; consider scale=pooled"
         )
     for column, name in enumerate(names):
-        values = np.unique(np.concatenate([table.samples[:, column] for table in tables]))
-        if len(values) <= _FEW_VALUES and (values == np.round(values)).all():
+        entries = np.concatenate([table.samples[:, column] for table in tables])
+        values = np.unique(entries)
+        repeated = len(values) <= min(_FEW_VALUES, len(entries) // 3)
+        if repeated and (values == np.round(values)).all():
             found.append(f"{name} takes only {len(values)} whole values: a category coded as numbers?")
     return tuple(found)
