@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from maskwright.params import SlotSpec, fields_of, is_params
 from maskwright.planning import UNREADABLE, Planner, entry_name
 from maskwright.sources import expand
 from maskwright.tree import ENTRY_KEYS
-from maskwright.values import parse_text, show, toml_value
+from maskwright.values import optional_of, parse_text, show, toml_value
 
 
 def apply_overrides(
@@ -75,9 +76,8 @@ class _Override:
             self._slot(raw, word, field.spec, None if field.required else field.default, rest)
         elif not rest:
             raw[word] = self._read(field.type)
-        elif isinstance(raw.get(word, None if field.required else field.default), Mapping):
-            if word not in raw:
-                raw[word] = dict(field.default)
+        elif _is_table(field.type):
+            raw.setdefault(word, {} if field.required else dict(field.default or {}))
             self._into_table(raw, word, rest)
         else:
             self.wrong(f'"{word}" is a setting, nothing lies below it')
@@ -182,3 +182,8 @@ class _Override:
             with contextlib.suppress(ValueError):
                 value = toml_value(value)
         table[rest[-1]] = value
+
+
+def _is_table(kind: Any) -> bool:
+    inner, _ = optional_of(kind)
+    return inner is dict or typing.get_origin(inner) is dict

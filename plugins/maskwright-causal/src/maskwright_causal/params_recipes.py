@@ -88,7 +88,7 @@ class JointDag:
     default_pipeline = "residuals"
 
     def build(self):
-        from maskwright_causal.recipes import JointDagRecipe
+        from maskwright_causal.joint_recipes import JointDagRecipe
 
         return JointDagRecipe(self)
 
@@ -110,7 +110,7 @@ class JointDagGroups:
     sid: bool = setting(False, help="structural intervention distance too")
 
     def build(self):
-        from maskwright_causal.recipes import GroupsRecipe
+        from maskwright_causal.joint_recipes import GroupsRecipe
 
         return GroupsRecipe(self)
 

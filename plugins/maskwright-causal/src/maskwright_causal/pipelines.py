@@ -138,6 +138,10 @@ class Draws(_Fitted):
         for item in items:
             yield {**item, self.added: self.draw(self._task(item), step)}
 
+    def default_items(self) -> Iterable[Mapping[str, Any]]:
+        """Without input: every task of the fit."""
+        return [{"id": task, "task": task} for task in self.tasks]
+
     def draw(self, task: int, step: Step) -> np.ndarray:
         """(rows, p) of one task; the noise is a function of the step and the task's name alone."""
         means = self._means(task)

@@ -9,6 +9,14 @@ _TABLE = frozenset({"id", "task", "samples", "variables"})
 _DATA = "maskwright_causal.params_data"
 _PARTS = "maskwright_causal.params_parts"
 _FITS = "maskwright_causal.params_recipes"
+_FILES = "maskwright_causal:recipes"
+_EXPERIMENTS = {
+    "a": "experiment: more tasks, better order",
+    "b": "experiment: rows of other tasks count",
+    "c": "experiment: tasks that cannot be identified alone",
+    "d": "experiment: the union of all edges",
+    "e": "experiment: standardised columns, the honesty arm",
+}
 
 
 @hookimpl
@@ -75,8 +83,25 @@ def maskwright_pipelines():
 @hookimpl
 def maskwright_recipes():
     yield Component(
-        "joint-dag", f"{_FITS}:JointDag", "one joint fit, with separate and pooled fits beside it", paper=_PAPER
+        "joint-dag",
+        f"{_FITS}:JointDag",
+        "one joint fit, with separate and pooled fits beside it",
+        paper=_PAPER,
     )
     yield Component(
-        "joint-dag-groups", f"{_FITS}:JointDagGroups", "a pool of tasks fitted in groups; metrics only", paper=_PAPER
+        "joint-dag-groups",
+        f"{_FITS}:JointDagGroups",
+        "a pool of tasks fitted in groups; metrics only",
+        paper=_PAPER,
+    )
+    for letter, summary in _EXPERIMENTS.items():
+        yield Component(
+            f"joint-dag-experiment-{letter}", f"{_FILES}/joint-dag-experiment-{letter}.toml", summary
+        )
+    yield Component(
+        "joint-dag-tables", f"{_FILES}/joint-dag-tables.toml", "your own tables, one file per task"
+    )
+    yield Component("joint-dag-sachs", f"{_FILES}/joint-dag-sachs.toml", "protein signalling (by path)")
+    yield Component(
+        "joint-dag-fmri", f"{_FILES}/joint-dag-fmri.toml", "brain regions of nine subjects (by path)"
     )

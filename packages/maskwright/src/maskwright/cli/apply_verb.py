@@ -42,9 +42,13 @@ def _pipeline(reference: str, settings: list[str], seed: int) -> Any:
 
 
 def read_inputs(pipeline: Any, arguments: list[str]) -> Iterator[Mapping[str, Any]]:
-    """Items from every argument; without any, one empty item for pipelines that need no input."""
+    """Items from every argument; without any, what a pipeline that can do without offers by itself."""
     if not arguments:
-        yield {"id": "0"}
+        if not hasattr(pipeline, "default_items"):
+            raise UserError(
+                "this pipeline needs input", cure="give files, folders or text, or - for JSON lines on stdin"
+            )
+        yield from pipeline.default_items()
     for argument in arguments:
         if argument != "-" and looks_like_file(argument) and not Path(argument).exists():
             raise UserError(

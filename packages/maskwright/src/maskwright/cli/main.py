@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from maskwright.errors import UserError
+from maskwright.errors import UserError, did_you_mean
 
 OK, FAULT, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -218,66 +218,74 @@ VERBS = (
 )
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole grammar."""
+def common_flags() -> argparse.ArgumentParser:
+    """Flags that every verb takes, and `maskwright` itself."""
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks")
-    common.add_argument(
-        "--no-local", action="store_true", default=argparse.SUPPRESS, help="ignore ./maskwright_local.py"
-    )
-    common.add_argument(
-        "-q", "--quiet", action="store_true", default=argparse.SUPPRESS, help="only results and errors"
-    )
-    common.add_argument(
-        "-v",
-        "--verbose",
-        action="store_true",
-        default=argparse.SUPPRESS,
-        help="name hooks as they are called",
-    )
+    common.add_argument("--debug", action="store_true", help="show tracebacks")
+    common.add_argument("--no-local", action="store_true", help="ignore ./maskwright_local.py")
+    common.add_argument("-q", "--quiet", action="store_true", help="only results and errors")
+    common.add_argument("-v", "--verbose", action="store_true", help="name hooks as they are called")
+    return common
+
+
+def main_parser() -> argparse.ArgumentParser:
+    """`maskwright --help`: the verbs, without their arguments."""
+    width = max(len(verb.name) for verb in VERBS)
+    verbs = "\n".join(f"  {verb.name:<{width}}  {verb.help}" for verb in VERBS)
     parser = argparse.ArgumentParser(
         prog="maskwright",
-        description="Pre-train, adapt, compress and evaluate models by masking and contrast.",
-        epilog=EPILOG,
+        description=f"Pre-train, adapt, compress and evaluate models by masking and contrast.\n\nverbs:\n{verbs}",
+        epilog="maskwright VERB --help shows a verb with an example.\n\n" + EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[common],
+        parents=[common_flags()],
+        usage="maskwright VERB [arguments] [options]",
     )
     parser.add_argument("--version", action="store_true", help="print the version")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
-    for verb in VERBS:
-        made = verbs.add_parser(
-            verb.name,
-            help=verb.help,
-            description=verb.help[0].upper() + verb.help[1:] + ".",
-            epilog=f"example:\n  {verb.example}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            parents=[common],
-        )
-        verb.add(made)
+    return parser
+
+
+def verb_parser(verb: Verb) -> argparse.ArgumentParser:
+    """The grammar of one verb; only the one that is called is ever made."""
+    parser = argparse.ArgumentParser(
+        prog=f"maskwright {verb.name}",
+        description=verb.help[0].upper() + verb.help[1:] + ".",
+        epilog=f"example:\n  {verb.example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common_flags()],
+    )
+    verb.add(parser)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
-    parser = build_parser()
-    arguments = parser.parse_args(argv)
-    for flag in ("debug", "no_local", "quiet", "verbose"):
-        if not hasattr(arguments, flag):
-            setattr(arguments, flag, False)
+    words = list(sys.argv[1:] if argv is None else argv)
+    # Flags before the verb take no value, so the first word without a dash is the verb.
+    place = next((i for i, word in enumerate(words) if not word.startswith("-")), None)
+    if place is None:
+        arguments = main_parser().parse_args(words)
+        if arguments.version:
+            from importlib.metadata import version
+
+            print(f"maskwright {version('maskwright')}")
+            return OK
+        main_parser().print_help()
+        return MISTAKE
+    verb = next((verb for verb in VERBS if verb.name == words[place]), None)
+    if verb is None:
+        hint = did_you_mean(words[place], [known.name for known in VERBS])
+        print(
+            f'maskwright: there is no verb "{words[place]}"{hint}\n  do:    maskwright --help',
+            file=sys.stderr,
+        )
+        return MISTAKE
+    # Intermixed: options may stand between the inputs or settings.
+    arguments = verb_parser(verb).parse_intermixed_args(words[:place] + words[place + 1 :])
     if arguments.no_local:
         os.environ["MASKWRIGHT_NO_LOCAL"] = "1"
     if arguments.verbose:
         os.environ["MASKWRIGHT_TRACE"] = "1"
-    if arguments.version:
-        from importlib.metadata import version
-
-        print(f"maskwright {version('maskwright')}")
-        return OK
-    if arguments.verb is None:
-        parser.print_help()
-        return MISTAKE
-    target = next(verb.target for verb in VERBS if verb.name == arguments.verb)
-    return guarded(target, arguments)
+    return guarded(verb.target, arguments)
 
 
 def guarded(target: str, arguments: argparse.Namespace) -> int:
