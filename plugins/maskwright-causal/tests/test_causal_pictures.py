@@ -60,10 +60,10 @@ def test_without_truth_edges_are_only_estimated():
 
 @pytest.mark.parametrize(("tasks", "variables"), [(1, 2), (3, 6), (8, 30)])
 def test_any_size_is_drawn_with_a_panel_for_each_task(tasks, variables):
-    coef = np.stack([np.triu(np.ones((variables, variables)), 1)] * tasks)
+    coef = np.stack([np.diag(np.ones(variables - 1), 1)] * tasks)
     names = [f"gene_{index}" for index in range(variables)]
     figure = graphs_figure(coef, range(variables), names, [f"t{k}" for k in range(tasks)])
-    assert len(arcs(figure)) == tasks * variables * (variables - 1) // 2
+    assert len(arcs(figure)) == tasks * (variables - 1)
     assert f"The graphs of {tasks} task" in figure.caption
 
 

@@ -100,6 +100,8 @@ def test_reading_files_and_task_names_and_writing_rows(tmp_path):
         read_tables(tmp_path / "out" / "residuals.csv")[0].samples, out["residuals"]
     )
     assert list(Draws(subject(), 5).read("mutant")) == [{"id": "mutant", "task": "mutant"}]
+    (other,) = ResidualsPipeline(subject(), task="mutant")([read], Step())
+    assert not np.array_equal(other["residuals"], out["residuals"])
 
 
 def test_inputs_that_cannot_be_meant():
@@ -116,6 +118,8 @@ def test_inputs_that_cannot_be_meant():
         list(ResidualsPipeline(subject())([{**item, "variables": ("a", "b", "z")}], Step()))
     with pytest.raises(UserError, match='there is no variable "B" to set'):
         Draws(subject(), 5, {"B": 0.0})
+    with pytest.raises(UserError, match='there is no task "wld" — did you mean "wild"'):
+        Draws(subject(), 5, task="wld")
     with pytest.raises(UserError, match="1 task names for 2 graphs"):
         Draws(subject(), 5, tasks=["one"])
     silent = subject()

@@ -6,6 +6,7 @@ from typing import Any
 from maskwright.params import params, setting, slot
 
 _TRANSFER = "maskwright_causal.transfer"
+_TASK = "use this task's graph for every input; default: the task called like the file"
 _TASKS = "names of the tasks in the order of the fit; default: those that the fit remembers, else task-00 ..."
 
 
@@ -74,12 +75,13 @@ class Residuals:
     """Estimate the noise of rows: what is left of each variable after its causes."""
 
     encoder: Any = slot("encoder", needs={"graphs"}, help="fitted graphs")
+    task: str | None = setting(None, help=_TASK)
     tasks: list[str] | None = setting(None, help=_TASKS)
 
     def build(self):
         from maskwright_causal.pipelines import Residuals as Pipeline
 
-        return Pipeline(self.encoder, self.tasks)
+        return Pipeline(self.encoder, self.task, self.tasks)
 
     @classmethod
     def example(cls):
@@ -92,12 +94,13 @@ class Sample:
 
     encoder: Any = slot("encoder", needs={"graphs"}, help="fitted graphs")
     rows: int = setting(1000, ge=1, help="rows to draw for each task")
+    task: str | None = setting(None, help=_TASK)
     tasks: list[str] | None = setting(None, help=_TASKS)
 
     def build(self):
         from maskwright_causal.pipelines import Draws
 
-        return Draws(self.encoder, self.rows, tasks=self.tasks)
+        return Draws(self.encoder, self.rows, task=self.task, tasks=self.tasks)
 
     @classmethod
     def example(cls):
@@ -113,12 +116,13 @@ class Do:
         help="what to set, e.g. { pka = 0 }; edges into these variables are cut"
     )
     rows: int = setting(1000, ge=1, help="rows to draw for each task")
+    task: str | None = setting(None, help=_TASK)
     tasks: list[str] | None = setting(None, help=_TASKS)
 
     def build(self):
         from maskwright_causal.pipelines import Draws
 
-        return Draws(self.encoder, self.rows, self.values, self.tasks)
+        return Draws(self.encoder, self.rows, self.values, self.task, self.tasks)
 
     @classmethod
     def example(cls):

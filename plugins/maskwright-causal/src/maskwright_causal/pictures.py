@@ -132,8 +132,8 @@ def _count(edges: Mapping[str, Sequence[Any]], judged: bool) -> str:
 
 def _panels(number: int, variables: int, left: float, name_length: int) -> tuple[Canvas, list[Any]]:
     """A canvas with one axis per panel, at most four in a row; inches follow the number of variables."""
-    columns = min(number, 4)
-    rows = -(-number // columns)
+    rows = -(-number // 4)
+    columns = -(-number // rows)
     high = max(1.5, 0.21 * variables) + 0.45
     wide = 2.05 + 0.012 * variables
     canvas = Canvas(

@@ -19,7 +19,7 @@ class _Fitted:
 
     added = ""  # name of the field that a pipeline adds
 
-    def __init__(self, subject: Any, tasks: list[str] | None = None) -> None:
+    def __init__(self, subject: Any, task: str | None = None, tasks: list[str] | None = None) -> None:
         self.subject = subject
         self.variables = tuple(
             name
@@ -35,6 +35,13 @@ class _Fitted:
                 where="setting tasks",
                 cure="give one name for each task, in the order of the fit",
             )
+        if task is not None and task not in self.tasks:
+            raise UserError(
+                f'there is no task "{task}"{did_you_mean(task, self.tasks)}',
+                where="setting task",
+                cure=f"the tasks are {', '.join(self.tasks)}",
+            )
+        self.task = task
 
     def read(self, argument: str) -> Iterable[Mapping[str, Any]]:
         """Items of a table file or folder (CSV, TSV, npz ...), or of a task called `argument`."""
@@ -63,7 +70,7 @@ class _Fitted:
         write_whole(path, table_csv(item[self.added], self.variables).encode())
 
     def _task(self, item: Mapping[str, Any]) -> int:
-        name = item.get("task")
+        name = self.task or item.get("task")
         if name in self.tasks:
             return self.tasks.index(name)
         if len(self.tasks) == 1:
