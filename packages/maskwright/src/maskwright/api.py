@@ -94,7 +94,11 @@ class LoadedRun:
     def _filling(self, listed: Listed, tree: Node) -> dict[str, Any] | None:
         """For each required slot of a pipeline the part of this run that fits; None if one has none."""
         filled: dict[str, Any] = {}
-        for name, field in fields_of(listed.params_class()).items():
+        try:
+            fields = fields_of(listed.params_class())
+        except UserError:
+            return None  # its plugin is broken, which `maskwright show` tells; the others still fit
+        for name, field in fields.items():
             if isinstance(field.spec, SlotSpec) and field.required:
                 fitting = candidates(tree, field.spec.kinds, field.spec.needs)
                 if len(fitting) != 1:

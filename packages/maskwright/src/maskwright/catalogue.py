@@ -82,6 +82,10 @@ class Problem:
         return f"{self.distribution} {self.version} (plugin {self.plugin}), at {self.stage}: {self.error}"
 
 
+class StrictStop(UserError):
+    """MASKWRIGHT_STRICT=1: the first problem ends everything."""
+
+
 def _cure(error: BaseException, package: str) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"pip install {error.name.partition('.')[0]}   (or reinstall {package} with what it needs)"
@@ -156,6 +160,8 @@ class Catalogue:
             stage = "declare"
             for kind in KINDS:
                 self._declare(plugin, kind, distribution, version)
+        except StrictStop:
+            raise
         except (Exception, SystemExit) as error:
             del self.listed[before:]
             if self.manager.has_plugin(name):
@@ -173,7 +179,7 @@ class Catalogue:
         problem = Problem(name, distribution, version, stage, text, cure)
         self.problems.append(problem)
         if os.environ.get("MASKWRIGHT_STRICT") == "1":
-            raise UserError(
+            raise StrictStop(
                 f"plugin {name} failed to load, and MASKWRIGHT_STRICT=1 is set",
                 where=f"{distribution} {version}, at {stage}",
                 why=text,
@@ -259,6 +265,12 @@ def empty_catalogue() -> Catalogue:
     return made
 
 
+def _owner(entry: metadata.EntryPoint) -> tuple[str, str]:
+    """Name and version of the distribution; a half-removed one has an entry point but no metadata."""
+    name, version = (entry.dist.name, entry.dist.version) if entry.dist is not None else ("", "")
+    return name or entry.value.partition(":")[0], version or "unknown"
+
+
 def _wanted(names: Iterable[str], wanted: set[str]) -> bool:
     return not wanted or any(name in wanted for name in names)
 
@@ -268,11 +280,10 @@ def load_catalogue(local: Path | None = None) -> Catalogue:
     made = empty_catalogue()
     wanted = {word.strip() for word in os.environ.get("MASKWRIGHT_PLUGINS", "").split(",") if word.strip()}
     seen: set[str] = set()
-    for entry in sorted(
-        metadata.entry_points(group=GROUP), key=lambda e: (e.dist.name if e.dist else "", e.name)
+    entries = metadata.entry_points(group=GROUP)
+    for (distribution, version), entry in sorted(
+        ((_owner(e), e) for e in entries), key=lambda x: (x[0], x[1].name)
     ):
-        distribution = entry.dist.name if entry.dist else entry.module
-        version = entry.dist.version if entry.dist else "unknown"
         names = {entry.name, distribution}
         seen |= names
         if not _wanted(names, wanted):

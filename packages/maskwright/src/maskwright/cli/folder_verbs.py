@@ -1,6 +1,7 @@
 """report, compare, export, import: what can be done with run folders."""
 
 import argparse
+import contextlib
 import importlib
 import json
 from collections.abc import Callable
@@ -129,6 +130,9 @@ def importers() -> dict[str, str]:
     found: dict[str, str] = {}
     for kind in KINDS:
         for listed in catalogue().of_kind(kind):
-            if not listed.is_file and hasattr(cls := listed.params_class(), "imports"):
-                found |= cls.imports()
+            if listed.is_file:
+                continue
+            with contextlib.suppress(UserError):  # its plugin is broken, which `show` tells
+                if hasattr(cls := listed.params_class(), "imports"):
+                    found |= cls.imports()
     return found
