@@ -63,7 +63,7 @@ class GraphFile:
 
     @classmethod
     def imports(cls):
-        return {name: f"{_TRANSFER}:from_graphs" for name in ("graphml", "csv", "npz", "tetrad")}
+        return dict.fromkeys(("graphml", "csv", "npz", "tetrad"), f"{_TRANSFER}:from_graphs")
 
     @classmethod
     def example(cls):

@@ -129,9 +129,10 @@ class Draws(_Fitted):
         subject: Any,
         rows: int,
         values: Mapping[str, float] | None = None,
+        task: str | None = None,
         tasks: list[str] | None = None,
     ) -> None:
-        super().__init__(subject, tasks)
+        super().__init__(subject, task, tasks)
         self.number, self.values = rows, dict(values or {})
         for name in self.values:
             if name not in self.variables:
