@@ -39,7 +39,7 @@ class GlyphTable:
 
 @functools.lru_cache(maxsize=2)
 def glyph_table(frame: Frame) -> GlyphTable:
-    """The table of a frame; the first call on a machine draws for some ten seconds."""
+    """The table of a frame; the first call on a machine draws for several seconds."""
     content = remember(f"glyphs-{frame}", {"frame": frame, **depends_on()}, lambda: _pack(draw_all(frame)))
     with np.load(io.BytesIO(content), allow_pickle=False) as stored:
         members: list[list[str]] = [[] for _ in range(int(stored["owner"].max()) + 1)]

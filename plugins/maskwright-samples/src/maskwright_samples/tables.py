@@ -60,7 +60,7 @@ class ClassTables(ArrayItems):
 
 
 def pooled_deviation(data: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Deviation of each column around the class means, (variables,); divisor rows - classes."""
+    """Root mean square distance of each column from the class means, (variables,)."""
     classes = np.unique(labels)
     squares = sum(((data[labels == k] - data[labels == k].mean(axis=0)) ** 2).sum(axis=0) for k in classes)
-    return np.sqrt(squares / (len(data) - len(classes)))
+    return np.sqrt(squares / len(data))
