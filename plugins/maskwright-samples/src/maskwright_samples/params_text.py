@@ -154,8 +154,8 @@ class Classification:
 
     train: str = setting("train", help="split to fit the classifier on")
     split: str = setting("test", help="split to judge it on")
-    c: float = setting(30.0, gt=0, help="inverse strength of the L2 penalty")
-    balanced: bool = setting(False, help="weigh classes by the inverse of their size")
+    c: float = setting(10.0, gt=0, help="inverse strength of the L2 penalty")
+    balanced: bool = setting(True, help="weigh classes by the inverse of their size, as macro-F1 does")
 
     def build(self):
         from maskwright_samples.classification import LinearClassification
