@@ -73,6 +73,24 @@ def test_controls_and_sortability_stand_beside_the_fit():
     assert len(quiet.tables["against the true graphs (means over tasks)"]) == 1
 
 
+def test_true_graphs_without_edges_are_judged_too():
+    source = data()
+    subject = truth_as_a_fit(source)
+
+    class Empty:
+        splits, length, about = source.splits, source.length, source.about
+
+        def item(self, split, index, step):
+            return source.item(split, index, step) | {"truth": np.zeros((8, 8))}
+
+    found = GraphEvaluator(controls=False).evaluate(subject, Empty(), Step())
+    assert found.values["fdr"] == 1 and found.values["tpr"] == 1 and found.values["order_error"] == 0
+    assert all(
+        np.isfinite(value) for row in found.rows for value in row.values() if not isinstance(value, str)
+    )
+    assert not any("ortability" in note for note in found.notes)
+
+
 def test_figures_are_drawn_only_on_request():
     source = data()
     figures = list(GraphEvaluator(controls=False).evaluate(truth_as_a_fit(source), source, Step()).figures())

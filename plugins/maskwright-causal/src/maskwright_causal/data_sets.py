@@ -317,8 +317,6 @@ def _cut(
     for name in names:
         if names.count(name) > 1:
             raise UserError(f'two tasks are called "{name}"', where="setting path", cure="rename one")
-    for table in tables:
-        refuse_constants(table)
     tasks = [
         Task(
             table.name,
@@ -328,6 +326,8 @@ def _cut(
         )
         for number, table in enumerate(tables)
     ]
+    for task in tasks:
+        refuse_constants(task.rows["train"], tables[0].variables, task.name)
     said = (*said, *(notice for table in tables for notice in table.notices), *notices(tables))
     about = {"generated": False, "order": None, "scale": settings.scale, "notices": said}
     return Content(scaled(tasks, settings.scale, weighted_truth=False), tables[0].variables, about)

@@ -62,7 +62,7 @@ class GraphEvaluator:
                 control = sort_and_regress(samples, by, arm)
                 methods.append((name, self._compare(control.coef, control.orders, truth, true_order)))
         rows = [
-            {"id": item["id"], **row, "varsortability": var, "r2_sortability": r2}
+            {"id": item["id"], **row, **_known(varsortability=var, r2_sortability=r2)}
             for item, row, var, r2 in zip(items, found.tasks, var_sort, r2_sort, strict=True)
         ]
         masks = [item.get("intervened") for item in items]
@@ -188,18 +188,24 @@ def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()}
 
 
+def _known(**values: float) -> dict[str, float]:
+    """Without NaN, which a graph without edges gives for sortability and JSON cannot hold."""
+    return {name: value for name, value in values.items() if np.isfinite(value)}
+
+
 def _notes(
     var_sort: Sequence[float], r2_sort: Sequence[float], threshold: float, masks: Sequence[np.ndarray | None]
 ) -> list[str]:
-    var, r2 = float(np.nanmean(var_sort)), float(np.nanmean(r2_sort))
-    notes = [
-        f"An edge counts when its weight is {threshold:g} or more.",
-        f"Varsortability {var:.2f}, R2-sortability {r2:.2f} (0.5: says nothing; 1: sorting gives a causal order).",
-    ]
-    if max(var, r2) >= _GIVEN_AWAY:
+    notes = [f"An edge counts when its weight is {threshold:g} or more."]
+    if np.isfinite(var_sort).any():
+        var, r2 = float(np.nanmean(var_sort)), float(np.nanmean(r2_sort))
         notes.append(
-            "The order can be read off a score of single columns here: compare with the sorting controls, not with 0."
+            f"Varsortability {var:.2f}, R2-sortability {r2:.2f} (0.5: says nothing; 1: sorting gives a causal order)."
         )
+        if max(var, r2) >= _GIVEN_AWAY:
+            notes.append(
+                "A score of single columns gives the order away here: compare with the sorting controls, not with 0."
+            )
     if any(mask is not None and mask.any() for mask in masks):
         notes.append(
             "Variables set from outside keep their edges in the true graph, also in tasks where they are cut."

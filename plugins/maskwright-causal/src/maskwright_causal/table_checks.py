@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from maskwright_causal.readers import Table
 
 _SCALE_RATIO = 1e3  # standard deviations further apart than this are surely units, not causes
-_FEW_VALUES = (
-    10  # whole numbers with no more distinct values than this look like category codes if they repeat
-)
+_FEW_VALUES = 10  # whole numbers with no more distinct values look like category codes, if they repeat
 
 
 def checked_variables(names: Sequence[str], where: str) -> tuple[str, ...]:
@@ -58,14 +56,14 @@ def checked_samples(
     return samples
 
 
-def refuse_constants(table: "Table") -> None:
-    """UserError when a column of a table to be fitted never changes."""
-    constant = np.ptp(table.samples, axis=0) == 0
+def refuse_constants(samples: np.ndarray, variables: Sequence[str], task: str) -> None:
+    """UserError when a column of rows (n, p) to be fitted never changes."""
+    constant = np.ptp(samples, axis=0) == 0
     if constant.any():
-        names = [name for name, still in zip(table.variables, constant, strict=True) if still]
+        names = [name for name, still in zip(variables, constant, strict=True) if still]
         raise UserError(
             f"column{'s' if len(names) > 1 else ''} {', '.join(names)} never change{'s' * (len(names) == 1)}",
-            where=f"task {table.name}",
+            where=f"task {task}",
             why="a constant has no variance, so nothing can be said about its causes or effects",
             cure="remove the column from all tasks, or leave this task out",
         )
