@@ -1,0 +1,170 @@
+"""A component and the small examples by which it is shown at work.
+
+The kit knows no component by name. What it needs it asks of the Params class, through these classmethods:
+
+`example()` -> Params
+    A tiny, fast instance. Wanted of every component except recipes, which may be made of components of other
+    packages; for a recipe without it nothing can be run, and the checks that would are skipped with that reason.
+`example_data()` -> data set
+    Of a pipeline, or a fitted part: data with the fields it reads. It is fitted on this, and fed with it.
+    May be left out where `maskwright_testing.sample_data` has all fields that the component consumes.
+`example_case()` -> (evaluator, subject, data)
+    Of an evaluator: its own Params instance, something it can judge, and data to judge it on.
+`perfect()` -> (subject, data, {metric: value})
+    Of an evaluator, optional: a subject that cannot be beaten, and the values it must then get.
+
+Subjects and data sets are given as built parts, or as Params, which are then built; a subject that can be fitted is
+fitted on the data. Each of these classmethods may ask for arguments by name: `folder`, an empty folder for files
+that are to be read; `data`, a small data set with `text` and `label`; `make_data`, which makes a data set of items:
+`make_data({"train": [{"id": "a", "text": "one"}], "test": []})`.
+"""
+
+import importlib.util
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from maskwright.catalogue import Listed, catalogue
+from maskwright.checking import check_composition
+from maskwright.contracts import Dataset, items_of
+from maskwright.errors import Mistake, UserError
+from maskwright.params import is_params
+from maskwright.planning import Planner
+from maskwright.step import Step
+from maskwright.tree import Node, index_of, tags_of
+from maskwright_testing.sample_data import ListedData, sample_data
+
+STEP = Step(seed=1).fork("contracts")
+"""Every check draws from these streams; `STEP.at(1)` is another moment."""
+
+MOST_ITEMS = 6
+"""Items of a split that a pipeline is fed with."""
+
+
+NO_EXAMPLE = {"recipe": "no example(): it runs components of other packages"}
+"""Kinds that may go without, and the reason that the report gives."""
+
+
+class Skipped(Exception):
+    """A check that cannot be made here; the text says why."""
+
+
+def fail(text: str) -> None:
+    """End a check: the contract is broken."""
+    raise AssertionError(text)
+
+
+@attrs.define
+class Case:
+    """One component under check. `folder` is empty and belongs to this check alone."""
+
+    listed: Listed
+    folder: Path
+
+    @property
+    def params_class(self) -> Any:
+        return self.listed.params_class()
+
+    def offered(self, name: str) -> Any:
+        """What the classmethod `name` of the Params class gives, with the arguments it asks for."""
+        method = getattr(self.params_class, name)
+        offers = {"folder": self.folder, "data": sample_data(), "make_data": ListedData}
+        asked = inspect.signature(method).parameters
+        return method(**{word: offers[word] for word in asked if word in offers})
+
+    def has(self, name: str) -> bool:
+        return hasattr(self.params_class, name)
+
+    def example(self) -> Any:
+        """The example's Params; Skipped where there is none or it does not work, which one check reports."""
+        if not self.has("example"):
+            raise Skipped(NO_EXAMPLE.get(self.listed.kind, "no example(), see check_params_example"))
+        try:
+            made = self.offered("example")
+        except Exception as error:
+            raise Skipped(
+                f"the example does not work ({type(error).__name__}, see check_params_example)"
+            ) from error
+        if not isinstance(made, self.params_class):
+            raise Skipped("example() gives no instance of the class, see check_params_example")
+        if self.plan(self.raw(made))[1]:
+            raise Skipped("the example has mistakes, see check_params_example")
+        return made
+
+    def raw(self, params: Any) -> dict[str, Any]:
+        """A Params tree as raw tables."""
+        return {**Planner(catalogue()).to_raw(params), "use": self.listed.qualified}
+
+    def plan(self, raw: Any) -> tuple[Node | None, list[Mistake]]:
+        """The planned node of raw tables, and every mistake in them."""
+        planner = Planner(catalogue())
+        node = planner.node(raw, (self.listed.kind,), "")
+        if node is not None:
+            planner.mistakes += check_composition(node, planner.catalogue)
+        return node, list(dict.fromkeys(planner.mistakes))
+
+    def tags(self) -> frozenset[str]:
+        """What the example provides, with the tags that its settings and inner parts bring."""
+        node, _ = self.plan(self.raw(self.example()))
+        assert node is not None  # an example without mistakes has a tree
+        return tags_of(node, index_of(node))
+
+    def build(self, seed: int = 0) -> Any:
+        """A new built part of the example."""
+        self.need_torch()
+        return self.example().build(seed)
+
+    def need_torch(self) -> None:
+        """Skipped where the component needs torch and there is none."""
+        if "torch" in self.listed.component.provides and importlib.util.find_spec("torch") is None:
+            raise Skipped("torch is not installed")
+
+    def data(self) -> Dataset:
+        """Data for a pipeline or a fitted part."""
+        if self.has("example_data"):
+            return as_part(self.offered("example_data"))
+        try:
+            return sample_data(self.listed.component.consumes)
+        except UserError as error:
+            raise Skipped(f"{error.what}; add example_data() to the Params class") from None
+
+    def working(self) -> tuple[Any, Dataset]:
+        """A new built part, fitted where it has to be, and its data."""
+        part, data = self.build(), self.data()
+        if "fitted" in self.tags():
+            part.fit(data, STEP.fork("fit"))
+        return part, data
+
+    def items(self, data: Dataset) -> list[Mapping[str, Any]]:
+        """Items of the first split that has what the component reads."""
+        wanted = self.listed.component.consumes
+        for split in data.splits():
+            entries = list(items_of(data, split, STEP))[:MOST_ITEMS]
+            if entries and all(wanted <= entry.keys() for entry in entries):
+                return entries
+        return []
+
+    def judged(self) -> tuple[Any, Any, Dataset]:
+        """(evaluator, subject, data) of `example_case`, built."""
+        if not self.has("example_case"):
+            raise Skipped("no example_case(), see check_evaluator_example_case")
+        self.need_torch()
+        evaluator, subject, data = self.offered("example_case")
+        return as_part(evaluator), *subject_and_data(subject, data)
+
+
+def as_part(value: Any) -> Any:
+    """A Params instance built, anything else as it is."""
+    return value.build() if is_params(value) else value
+
+
+def subject_and_data(subject: Any, data: Any) -> tuple[Any, Any]:
+    """Both built, the subject fitted where it can be."""
+    fitted_here = is_params(subject) and hasattr(type(subject), "build")
+    subject, data = as_part(subject), as_part(data)
+    if fitted_here and hasattr(subject, "fit"):
+        subject.fit(data, STEP.fork("fit"))
+    return subject, data
