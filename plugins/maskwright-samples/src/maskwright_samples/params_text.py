@@ -91,6 +91,9 @@ class DocstringSearch:
     )
     packages: list[str] = setting(_DEFAULT, help=_PACKAGES_HELP)
 
+    def tags(self):
+        return {"excluded"} if self.kind == "see-also" else set()
+
     def check(self):
         yield from _unknown_packages(self.packages)
 
@@ -147,6 +150,18 @@ class KnownItem:
     def example(cls):
         return cls(bm25=False)
 
+    @classmethod
+    def example_case(cls):
+        from maskwright_samples.examples_text import axes_of_items, search_items
+
+        return cls.example(), axes_of_items(1.0), search_items()
+
+    @classmethod
+    def perfect(cls):
+        from maskwright_samples.examples_text import axes_of_items, search_items
+
+        return axes_of_items(0.0), search_items(), {"ndcg@10": 1.0, "mrr@10": 1.0, "recall@100": 1.0}
+
 
 @params
 class Classification:
@@ -165,3 +180,15 @@ class Classification:
     @classmethod
     def example(cls):
         return cls()
+
+    @classmethod
+    def example_case(cls):
+        from maskwright_samples.examples_text import axes_of_items, labelled_items
+
+        return cls.example(), axes_of_items(1.0), labelled_items()
+
+    @classmethod
+    def perfect(cls):
+        from maskwright_samples.examples_text import axes_of_items, labelled_items
+
+        return axes_of_items(0.0), labelled_items(), {"accuracy": 1.0, "macro_f1": 1.0}

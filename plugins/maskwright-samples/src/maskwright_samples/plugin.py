@@ -15,7 +15,7 @@ def maskwright_datasets():
         "docstrings",
         f"{_TEXT}:Docstrings",
         "Technical English: cleaned docstrings of the installed packages",
-        provides={"text", "name"},
+        provides={"text", "package", "module", "name"},
     )
     yield Component(
         "docstring-tasks",
