@@ -13,6 +13,7 @@ from maskwright.component import KINDS
 from maskwright.contracts import Pipeline
 from maskwright.errors import UserError, did_you_mean
 from maskwright.findings import load_findings
+from maskwright.folder import RunLock, sweep
 from maskwright.metrics import read_metrics
 from maskwright.params import SlotSpec, fields_of
 from maskwright.parts import candidates, extra_parts, run_tree
@@ -188,6 +189,8 @@ def resume(
     """Go on with an interrupted run; a finished one is left as it is."""
     opened = load(folder)
     if opened.status["status"] == "finished":
+        if pictures and not (opened.folder / "report.html").is_file():
+            _only_report(opened.folder)
         return opened
     made = plan(opened.folder / "resolved.json")
     recipe = json.loads((opened.folder / "resolved.json").read_text(encoding="utf-8"))["use"].partition("@")[
@@ -198,6 +201,18 @@ def resume(
     made.require()
     _execute(opened.folder, made, progress, pictures, accept_drift)
     return opened
+
+
+def _only_report(folder: Path) -> None:
+    """The report of a run that ended in time for its status but not for its report."""
+    from maskwright.report import write_report
+
+    lock = RunLock(folder)
+    try:
+        sweep(folder)
+        write_report(folder)
+    finally:
+        lock.release()
 
 
 def _execute(folder: Path, made: Plan, progress: Progress | None, pictures: bool, accept_drift: bool) -> None:

@@ -40,7 +40,7 @@ class _Check:
         if not isinstance(data, Node) or data.ready is not None:
             return None
         node = self.resolve(data)
-        return None if node is None or node.params is None else self.tags(node)
+        return self.tags(node) if node is not None and is_known(node) else None
 
     def resolve(self, node: Node) -> Node | None:
         seen: set[str] = set()
@@ -83,18 +83,14 @@ class _Check:
             fields = self.fields_of_data(own)
             if fields is None:
                 return
-        for field in sorted(node.listed.component.consumes):
-            wanted = renamed.get(field, (field,))
-            missing = [name for name in wanted if name not in fields and name != "id"]  # every item has one
-            if missing:
-                word = ", ".join(f'"{name}"' for name in missing)
-                self.wrong(
-                    node.path, f"{node.reference} reads the field {word}; the data has {_words(fields)}"
-                )
+        wanted = {name for field in node.listed.component.consumes for name in renamed.get(field, (field,))}
+        if missing := sorted(wanted - fields - {"id"}):  # every item has an id
+            word = f"field{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+            self.wrong(node.path, f"{node.reference} reads the {word}; the data has {_words(fields)}")
 
     def slot(self, node: Node, slot: str, spec: SlotSpec, child: Node) -> None:
         resolved = self.resolve(child)
-        if resolved is None or resolved.cls is None or resolved.params is None:
+        if resolved is None or not is_known(resolved):
             return
         if child.is_reference and resolved.kind not in spec.kinds:
             self.wrong(
@@ -118,7 +114,7 @@ class _Check:
     def masker(self, node: Node, spec: SlotSpec, masker: Node) -> None:
         sibling = node.slots.get(spec.over)
         encoder = self.resolve(sibling) if isinstance(sibling, Node) else None
-        if encoder is None or masker.listed is None or encoder.params is None:
+        if encoder is None or masker.listed is None or not is_known(encoder):
             return
         if missing := masker.listed.component.expects - self.tags(encoder):
             self.wrong(
@@ -159,7 +155,7 @@ class _Check:
             self.part(entry.through, fields, {**renamed, **feeds})
         expects = listed.component.expects if listed is not None else frozenset()
         subject = entry.through or self.subject(node, expects)
-        if subject is not None and (missing := expects - self.tags(subject)) and subject.params is not None:
+        if subject is not None and (missing := expects - self.tags(subject)) and is_known(subject):
             self.wrong(
                 node.path,
                 f"{node.reference} judges a part with {_words(missing)}; "
@@ -199,6 +195,11 @@ class _Check:
             f"say which part {node.reference} judges; parts with {_words(expects)}: {found_words}",
         )
         return None
+
+
+def is_known(node: Node) -> bool:
+    """Whether its tags are: a wrong setting hides only tags that depend on settings."""
+    return node.cls is not None and (node.params is not None or not hasattr(node.cls, "tags"))
 
 
 def subjects(index: dict[str, Node], evaluator: Node, expects: frozenset[str]) -> Iterator[Node]:

@@ -149,8 +149,13 @@ class RunLock:
             holder = os.read(descriptor, 100).decode(errors="replace").strip()
             os.close(descriptor)
             raise self._refusal(holder or "another process") from None
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"process {os.getpid()} on {os.uname().nodename}\n".encode())
+        try:
+            with _space(self.path):
+                os.ftruncate(descriptor, 0)
+                write_all(descriptor, f"process {os.getpid()} on {os.uname().nodename}\n".encode())
+        except BaseException:
+            os.close(descriptor)
+            raise
         self.descriptor = descriptor
         _held.add(self.key)
 
