@@ -24,8 +24,9 @@ def maskwright(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def recipe_files() -> list[Listed]:
-    return [listed for listed in load_catalogue().of_kind("recipe") if listed.is_file]
+def plugin_recipes() -> list[Listed]:
+    """Recipes that run as they are, or with a path; those of the core are frames to fill."""
+    return [listed for listed in load_catalogue().of_kind("recipe") if listed.package != "maskwright"]
 
 
 def test_every_package_is_installed_and_loads():
@@ -51,21 +52,28 @@ def test_list_shows_every_component(tmp_path: Path):
     assert not [x.reference for x in listed if not re.search(rf"(?m)^\s*{re.escape(x.name)}\s", done.stdout)]
 
 
-def test_every_recipe_passes_its_check(tmp_path: Path):
-    recipes = recipe_files()
-    assert len(recipes) >= 1
+def is_fine(done: subprocess.CompletedProcess[str]) -> bool:
+    """A check without mistakes, or whose only mistake is that the user's own data is not named yet."""
+    missing = re.findall(r"(?m)^  (\S+) +is required:", done.stderr)
+    return done.returncode == 0 or (
+        done.returncode == 2 and "1 problem," in done.stderr and missing == ["data.path"]
+    )
+
+
+def test_every_recipe_passes_its_check_as_named_and_as_a_file(tmp_path: Path):
+    recipes = plugin_recipes()
+    assert len(recipes) >= 5
+    clean = 0
     for recipe in recipes:
         done = maskwright("check", recipe.name, cwd=tmp_path)
-        assert done.returncode == 0, f"{recipe.reference}: {done.stdout}{done.stderr}"
-
-
-def test_every_recipe_comes_as_a_file_to_edit(tmp_path: Path):
-    for recipe in recipe_files():
-        done = maskwright("new-recipe", recipe.name, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        (tmp_path / f"{recipe.name}.toml").write_text(done.stdout)
-        done = maskwright("check", f"{recipe.name}.toml", cwd=tmp_path)
-        assert done.returncode == 0, f"{recipe.reference}: {done.stdout}{done.stderr}"
+        assert is_fine(done), f"{recipe.reference}: {done.stdout}{done.stderr}"
+        clean += done.returncode == 0
+        text = maskwright("new-recipe", recipe.name, cwd=tmp_path)
+        assert text.returncode == 0, text.stderr
+        (tmp_path / f"{recipe.name}.toml").write_text(text.stdout)
+        edited = maskwright("check", f"{recipe.name}.toml", cwd=tmp_path)
+        assert edited.returncode == done.returncode, f"{recipe.reference}: {edited.stdout}{edited.stderr}"
+    assert clean >= 5
 
 
 def test_doctor_finds_nothing_wrong(tmp_path: Path):
