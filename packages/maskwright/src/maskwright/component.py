@@ -1,5 +1,7 @@
 """What a plugin declares: names and strings, so that listing imports nothing heavy."""
 
+from collections.abc import Iterable
+
 import attrs
 
 KINDS = (
@@ -16,7 +18,7 @@ KINDS = (
 """The four kinds the project is about, then those needed to use them."""
 
 
-def _words(value) -> frozenset[str]:
+def _words(value: Iterable[str]) -> frozenset[str]:
     if isinstance(value, str):
         raise TypeError(f"expected a set of words, found the text {value!r}; write {{{value!r}}}")
     return frozenset(value)
@@ -32,11 +34,11 @@ class Component:
     """`"package.params:Class"`, or a shipped recipe file `"package:recipes/name.toml"`; resolved when used."""
     summary: str
     """One line for `maskwright list`."""
-    provides: frozenset[str] = attrs.field(default=frozenset(), converter=_words)
+    provides: frozenset[str] = attrs.field(factory=frozenset, converter=_words)
     """Tags (`maskwright.tags`). Of a dataset: the raw fields of its items; of a pipeline: the fields it adds."""
-    consumes: frozenset[str] = attrs.field(default=frozenset(), converter=_words)
+    consumes: frozenset[str] = attrs.field(factory=frozenset, converter=_words)
     """Raw data fields that it reads."""
-    expects: frozenset[str] = attrs.field(default=frozenset(), converter=_words)
+    expects: frozenset[str] = attrs.field(factory=frozenset, converter=_words)
     """Of a masker: tags wanted of the encoder whose units it hides."""
     paper: str = ""
     deprecated: str = ""

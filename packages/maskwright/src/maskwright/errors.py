@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import attrs
 
@@ -23,7 +24,7 @@ class UserError(Exception):
         lines += [f"  do:    {self.cure}"] if self.cure else []
         return "\n".join(lines)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only arguments do not survive the default pickling, which joblib workers need.
         return _rebuild, (type(self), self.what, self.where, self.why, self.cure)
 
@@ -60,7 +61,7 @@ class RecipeError(UserError):
             rows += [f"  {'':<{width}}  {line}" for line in more]
         return "\n".join([self.what, *rows])
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return RecipeError, (self.source, self.mistakes)
 
 

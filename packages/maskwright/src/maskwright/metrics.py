@@ -39,7 +39,8 @@ def _lines(path: Path) -> Iterator[tuple[dict[str, Any] | None, bytes]]:
 
 def cut_metrics(folder: Path, number: int) -> None:
     """Keep what was logged up to `number` finished steps; put the rest into metrics.tail-1.jsonl, -2 …"""
-    kept, tail = [], []
+    kept: list[bytes] = []
+    tail: list[bytes] = []
     for entry, line in _lines(folder / METRICS):
         (kept if entry is not None and entry["step"] <= number and not tail else tail).append(line)
     if not tail:

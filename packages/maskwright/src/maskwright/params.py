@@ -151,7 +151,7 @@ def params(cls: C) -> C:
         cls.build = _build  # type: ignore[attr-defined]
     cls._is_params = True  # type: ignore[attr-defined]
     made = attrs.define(kw_only=True, eq=True, field_transformer=_with_converter)(cls)
-    return typing.cast(C, made)
+    return made
 
 
 def is_params(value: Any) -> bool:

@@ -328,10 +328,27 @@ class Planner:
             self.wrong(child_path(path, "every"), f"must be >= 1, found {plain['every']}")
         for key, kind_name in (("through", "pipeline"), ("data", "dataset")):
             if raw.get(key) is not None:
-                plain[key] = self.node(raw[key], (kind_name,), child_path(path, key))
+                given = self._around(raw[key], raw.get("on")) if key == "through" else raw[key]
+                plain[key] = self.node(given, (kind_name,), child_path(path, key))
         if plain.get("on"):
             plain["on"] = child_path(self.base, plain["on"])
         return Entry(**plain)
+
+    def _around(self, through: Any, subject: Any) -> Any:
+        """A pipeline with its one required slot left open, put around the part that is judged."""
+        raw = {"use": through} if isinstance(through, str) else through
+        if (
+            not isinstance(subject, str)
+            or not isinstance(raw, Mapping)
+            or not isinstance(raw.get("use"), str)
+        ):
+            return through
+        try:
+            cls = self.catalogue.find("pipeline", raw["use"]).params_class()
+        except UserError:
+            return through
+        slots = [f.name for f in fields_of(cls).values() if f.is_slot and f.required and f.name not in raw]
+        return {**raw, slots[0]: {"ref": subject}} if len(slots) == 1 else through
 
     def _instantiate(self, node: Node) -> None:
         assert node.cls is not None

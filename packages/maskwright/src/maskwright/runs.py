@@ -13,6 +13,7 @@ import attrs
 
 from maskwright import checkpoints, metrics
 from maskwright.build import Builder, Evaluation
+from maskwright.catalogue import LOCAL_FILE, catalogue
 from maskwright.contracts import Findings
 from maskwright.environment import describe_environment, differences, refuse_drift
 from maskwright.errors import UserError
@@ -68,7 +69,7 @@ def new_folder(recipe: str, out: Path | None) -> Path:
     return folder
 
 
-START_FILES = {"recipe.toml", "overrides.txt", "environment.json"}
+START_FILES = {"recipe.toml", "overrides.txt", "environment.json", LOCAL_FILE}
 
 
 def _is_unused(folder: Path) -> bool:
@@ -215,7 +216,10 @@ def packages_of(root: Node) -> set[str]:
 
 def write_start(folder: Path, plan: Plan, overrides: Iterable[str]) -> None:
     """What stays as it is for the run's whole life."""
-    environment = describe_environment(packages_of(plan.require()))
+    packages = packages_of(plan.require())
+    environment = describe_environment(packages)
+    if LOCAL_FILE in packages and (local := catalogue().local_file) is not None:
+        write_atomic(folder / LOCAL_FILE, local.read_bytes())
     if plan.text:
         write_atomic(folder / "recipe.toml", plan.text.encode())
     typed = list(overrides)

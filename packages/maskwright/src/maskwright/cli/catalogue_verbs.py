@@ -13,7 +13,7 @@ from maskwright.errors import UserError, did_you_mean
 
 def list_components(arguments: argparse.Namespace) -> int:
     found = catalogue()
-    kinds = KINDS
+    kinds: tuple[str, ...] = KINDS
     if arguments.kind is not None:
         kind = arguments.kind.removesuffix("s")
         if kind not in KINDS:

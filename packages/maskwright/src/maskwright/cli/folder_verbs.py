@@ -44,7 +44,9 @@ def compare(arguments: argparse.Namespace) -> int:
     labels = [f"({number}) {run.folder}" for number, run in enumerate(runs, start=1)]
     columns = [f"({number})" for number in range(1, len(runs) + 1)]
     print("\n".join(f"{label}  {run.status['status']}" for label, run in zip(labels, runs, strict=True)))
-    rows = [{"metric": n} | {c: m.get(n) for c, m in zip(columns, metrics, strict=True)} for n in names]
+    rows: list[dict[str, Any]] = [
+        {"metric": n} | {c: m.get(n) for c, m in zip(columns, metrics, strict=True)} for n in names
+    ]
     print("\n" + (table(rows) if rows else "no metrics"))
     rows = [
         {"setting": p} | {c: s.get(p, "–") for c, s in zip(columns, settings, strict=True)} for p in differing

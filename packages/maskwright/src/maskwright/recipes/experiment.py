@@ -42,7 +42,7 @@ def plan_arm(base: Node | None, name: str, arm: Any, seed: int = 0) -> Plan:
 
 def _flat(changes: Mapping[str, Any]) -> dict[str, Any]:
     """`{ data = { tasks = 4 } }` (what TOML makes of a bare `data.tasks = 4`) as `{"data.tasks": 4}`."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in changes.items():
         if isinstance(value, Mapping) and not {"use", "ref"} & value.keys():
             flat |= {f"{key}.{inner}": entry for inner, entry in _flat(value).items()}
