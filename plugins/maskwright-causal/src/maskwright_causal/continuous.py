@@ -15,11 +15,11 @@ from .acyclicity import cycle_measure
 from .gram import Grams
 from .objective import Penalty
 
-PULL = 0.1  # times the penalty strength
-RIDGE = 1e-3  # times the mean curvature of the loss
+PULL = 0.01  # times the penalty strength
+RIDGE = 1e-2  # times the mean curvature of the loss
 SMOOTHING = 1e-3  # |x| becomes sqrt(x^2 + SMOOTHING^2) - SMOOTHING, in units of a weight
-FIRST_WEIGHT = 0.01  # of the quadratic term, times the mean curvature of the loss
-GROWTH = 4.0  # factor of the quadratic term from one outer step to the next
+FIRST_WEIGHT = 0.1  # of the quadratic term, times the mean curvature of the loss
+GROWTH = 10.0  # factor of the quadratic term from one outer step to the next
 ACYCLIC = 1e-6  # h below it ends the outer loop: what is left of T's back edges is then under 0.03
 MOST_OUTER = 25
 MOST_INNER = 200
@@ -30,6 +30,8 @@ def gate_order(
 ) -> tuple[np.ndarray, bool]:
     """The order int64 (p,) the gate ends in, and whether h reached zero. Ctrl-C ends it early with the gate so far."""
     program = _Program(grams, penalty, possible, before)
+    if program.count == 0:
+        return order_of_gate(np.zeros((grams.nodes, grams.nodes)), before), True
     point, finished = program.start(), False
     multiplier, weight = 0.0, FIRST_WEIGHT * program.scale
     try:

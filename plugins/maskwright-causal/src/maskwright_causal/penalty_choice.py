@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.stats import chi2
 
 from maskwright.errors import UserError
-from scipy.stats import chi2
 
 from .convex import fit_allowed, least_squares, residual_variance
 from .gram import Grams
