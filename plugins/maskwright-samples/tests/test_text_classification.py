@@ -63,6 +63,18 @@ def test_confusions_are_drawn_with_class_names():
     assert figure.name == "confusions" and figure.data.startswith(b"<?xml") and b"</svg>" in figure.data
 
 
+def test_a_prediction_does_not_depend_on_the_other_items_judged():
+    class WithOutlier(Directions):
+        def __call__(self, items, step):
+            for item in super().__call__(items, step):
+                far = 1e6 if item["id"] == "test0" else 1.0
+                yield {**item, "vector": item["vector"] * far}
+
+    plain = Classification().build().evaluate(Directions(0.5), _data(), STEP).rows
+    disturbed = Classification().build().evaluate(WithOutlier(0.5), _data(), STEP).rows
+    assert plain[1:] == disturbed[1:] and 0 < sum(row["correct"] for row in plain) < 100
+
+
 def test_one_class_is_told():
     one = Items("toy", {"train": [{"id": "a", "label": 1}] * 3, "test": [{"id": "b", "label": 1}]}, {})
     with pytest.raises(UserError, match="split 'train' holds fewer than two classes"):

@@ -84,7 +84,7 @@ def test_a_call_signature_is_no_summary():
 @pytest.mark.parametrize(
     ("text", "summary"),
     [
-        ("Use e.g. The Thing for this. Then stop.", "Use e.g. The Thing for this."),
+        ("Always use tools, e.g. The Saw for this. Then stop.", "Always use tools, e.g. The Saw for this."),
         ("No. Take the other one instead. Done.", "No. Take the other one instead."),
         ("One sentence without an end", "One sentence without an end"),
     ],

@@ -51,6 +51,14 @@ def test_adding_a_package_moves_no_text_to_another_side(tmp_path):
     assert all(alone[id] != "train" for id in lost)  # only the filter of held-out texts may grow
 
 
+def test_the_texts_of_a_module_stay_together(tmp_path):
+    data = corpus(texts_below(many_modules(tmp_path, "acme", 40, functions=6), "acme"), {})
+    of_module = {}
+    for id, side in _sides(data).items():
+        of_module.setdefault(id.split(":")[0], set()).add(side)
+    assert len(of_module) == 40 and all(len(sides) == 1 for sides in of_module.values())
+
+
 def test_held_out_texts_share_less_than_30_percent_of_five_grams_with_train(tmp_path):
     many_modules(tmp_path, "acme", 60)
     copies = {}

@@ -5,7 +5,7 @@ from text_trees import function, many_modules, sentences, texts_below, write_tre
 
 from maskwright.errors import UserError
 from maskwright.step import Step
-from maskwright_samples.name_masking import mask_last_name, mask_names, name_parts, own_parts
+from maskwright_samples.name_masking import mask_last_name, mask_names, name_parts
 from maskwright_samples.params_text import DocstringTasks
 from maskwright_samples.tasks import make_task
 from maskwright_samples.tasks_parameters import answer_f1, type_class
@@ -57,21 +57,20 @@ def test_no_masked_text_holds_a_part_of_its_own_names(tmp_path, task):
             source = ""
             for place, name in enumerate(("rotor_torque", "rotor_speed")):
                 key = 100 * number + 10 * place
-                source += function(
-                    name,
-                    f"Turn the {name[6:]} of {side}. Uses the rotor.\n\n{sentences(key, 2)} Rotor, {side}.",
-                )
+                lead = f"Turn the {name[6:]} of {side} by angle. Uses the rotor."
+                source += function(name, f"{lead}\n\n{sentences(key, 2)} Rotor, {side}, Angle.", "angle")
             files[f"{side}/place{number}.py"] = source
     found = texts_below(write_tree(tmp_path, files), "acme")
-    parts = {text.id: own_parts(text) for text in found}
 
     def leaks(masked):
         data = make_task(task, found, masked, 5, {})
         for split in data.splits():
             for item in _items(data, split):
-                shown = f"{item['text']} {item.get('summary', '')}"
-                words = {word.lower() for word in re.findall(r"[A-Za-z]+", shown)} - {"x"}
-                yield bool(words & parts[item["id"].split("|")[0]])
+                shown = f"{item['text']} {item.get('summary', '')}".lower()
+                side, name = re.match(r"acme\.(\w+)\.\w+:rotor_(\w+)", item["id"]).groups()
+                yield [
+                    word for word in (side, name, "rotor", "angle") if word in re.findall(r"[a-z]+", shown)
+                ]
 
     masked = list(leaks(True))
     assert len(masked) > 20 and not any(masked)

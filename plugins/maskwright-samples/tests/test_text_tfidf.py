@@ -90,7 +90,8 @@ def test_damaged_parts_are_told(tmp_path, damage):
     elif damage == "mismatch":
         (tmp_path / "vocabulary.json").write_text(json.dumps({"words": ["one"]}))
     else:
-        np.savez(tmp_path / "weights.npz", idf=np.array([{}], dtype=object))
+        with np.load(tmp_path / "weights.npz") as stored:
+            np.savez(tmp_path / "weights.npz", idf=stored["idf"].astype(object))
     with pytest.raises(UserError, match="cannot load tfidf from") as caught:
         TfIdf().build().load(tmp_path)
     assert "fit again" in str(caught.value)
