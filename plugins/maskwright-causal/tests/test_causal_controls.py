@@ -117,3 +117,5 @@ def test_the_lasso_keeps_what_matters_and_works_with_fewer_rows_than_columns():
     wide = generator.standard_normal((10, 30))
     found = lasso_by_bic(wide, 3 * wide[:, 2])
     assert np.isfinite(found).all() and (found != 0).sum() < 5
+    # Pure noise could be fitted without any residual by ten columns: BIC would fall without bound.
+    assert (lasso_by_bic(wide, generator.standard_normal(10)) != 0).sum() < 5

@@ -128,7 +128,7 @@ def test_data_without_truth_or_without_held_out_rows_are_refused(tmp_path):
 
 
 def test_the_likelihood_is_that_of_the_implied_gaussian():
-    models = paper_models(SETTINGS, Step(seed=5))
+    models = paper_models(Sem(variables=8, edges=7, union=14, tasks=1, noise="unequal"), Step(seed=5))
     rows, mean = models.rows(0, 50, Step()) + 2.0, np.full(8, 2.0)
     wanted = multivariate_normal(mean, models.covariance(0)).logpdf(rows)
     found = log_likelihood(rows, models.weights[0], models.noise_variance[0], mean)

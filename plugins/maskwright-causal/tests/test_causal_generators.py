@@ -47,6 +47,12 @@ def test_every_task_has_its_edges_and_together_they_cover_the_union(cap):
     assert support.sum(axis=free).max() > 5  # so the bound that is not asked for is not kept by accident
 
 
+def test_the_union_is_covered_whatever_the_seed():
+    # One draw of 16 tasks in six leaves a union edge unused; those are drawn again.
+    assert all(paper(drawn=16, seed=seed)[0].any(axis=0).sum() == 120 for seed in range(30))
+    assert any(paper(drawn=16, seed=seed, cover=False)[0].any(axis=0).sum() < 120 for seed in range(30))
+
+
 def test_weights_have_the_law_of_the_paper():
     support, order = paper()
     weights = generators.random_models(support, order, Step(seed=0)).weights

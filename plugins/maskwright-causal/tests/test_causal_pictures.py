@@ -9,6 +9,7 @@ import pytest
 from maskwright_causal.pictures import (
     _count,
     _edges_of,
+    _reach,
     curves_figure,
     frequencies_figure,
     graphs_figure,
@@ -44,6 +45,12 @@ def test_edges_are_sorted_into_kinds():
     assert edges["recovered"] == [(0, 1)] and edges["reversed"] == [(2, 1)] and edges["extra"] == [(0, 3)]
     assert edges["missed"] == [(0, 2)] and edges["barred"] == [(3, 2)]  # 3 -> 2 runs up the order 0 2 1 3
     assert _count(edges, judged=True) == "1 of 4 · 1 reversed · 1 extra"
+
+
+def test_arcs_that_run_up_the_order_are_on_the_left():
+    place = np.array([0, 2, 1, 3])
+    assert _reach(place, (0, 3)) == pytest.approx(0.96) and _reach(place, (3, 0)) == pytest.approx(-0.4)
+    assert 0 < _reach(place, (0, 2)) < _reach(place, (0, 1))
 
 
 def test_each_edge_is_drawn_once_in_its_colour():

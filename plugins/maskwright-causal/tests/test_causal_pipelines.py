@@ -26,7 +26,7 @@ def subject():
         order_=["a", "b", "c"],
         order_index_=np.array([0, 1, 2]),
         noise_variance_=np.array([[1.0, 0.25, 4.0], [1.0, 1.0, 1.0]]),
-        means_=np.array([[10.0, 0.0, -5.0], [0.0, 0.0, 0.0]]),
+        means_=np.array([[10.0, 2.0, -5.0], [0.0, 0.0, 0.0]]),
         task_names_=["wild", "mutant"],
     )
 
@@ -57,7 +57,7 @@ def test_drawn_rows_have_the_means_and_covariance_of_the_task():
     inverse = np.linalg.inv(np.eye(3) - COEF[0])
     wanted = inverse.T @ np.diag([1.0, 0.25, 4.0]) @ inverse
     np.testing.assert_allclose(np.cov(out["drawn"].T), wanted, atol=0.12)
-    np.testing.assert_allclose(out["drawn"].mean(axis=0), [10, 0, -5], atol=0.05)
+    np.testing.assert_allclose(out["drawn"].mean(axis=0), [10, 2, -5], atol=0.05)
 
 
 def test_an_intervention_cuts_the_edges_in_and_keeps_the_edges_out():
@@ -66,9 +66,9 @@ def test_an_intervention_cuts_the_edges_in_and_keeps_the_edges_out():
     drawn = out["drawn"]
     assert (drawn[:, 1] == 3.0).all()
     np.testing.assert_array_equal(drawn[:, 0], plain["drawn"][:, 0])  # a cause of b is untouched
-    # c = 0.5 (a - 10) - 1 * (3 - 0) - 5 + noise: the path a -> b -> c is cut, so the slope on a is 0.5 alone.
+    # c = 0.5 (a - 10) - 1 * (3 - 2) - 5 + noise: the path a -> b -> c is cut, so the slope on a is 0.5 alone.
     slope, intercept = np.polyfit(drawn[:, 0] - 10, drawn[:, 2], 1)
-    assert slope == pytest.approx(0.5, abs=0.05) and intercept == pytest.approx(-8, abs=0.05)
+    assert slope == pytest.approx(0.5, abs=0.05) and intercept == pytest.approx(-6, abs=0.05)
     assert np.polyfit(plain["drawn"][:, 0] - 10, plain["drawn"][:, 2], 1)[0] == pytest.approx(-1.5, abs=0.05)
 
 
