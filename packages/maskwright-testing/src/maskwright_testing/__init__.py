@@ -19,12 +19,12 @@ if TYPE_CHECKING:
         assert_run_folders_equal,
         assert_user_error,
     )
+    from maskwright_testing.listed_data import ListedData, sample_data
     from maskwright_testing.parametrize import parametrize_contracts
     from maskwright_testing.report import Report, check_component, check_distribution
-    from maskwright_testing.sample_data import ListedData, sample_data
 
 _HOMES = {
-    "ListedData": "sample_data",
+    "ListedData": "listed_data",
     "Report": "report",
     "assert_mistakes": "assertions",
     "assert_one_error": "assertions",
@@ -33,7 +33,7 @@ _HOMES = {
     "check_component": "report",
     "check_distribution": "report",
     "parametrize_contracts": "parametrize",
-    "sample_data": "sample_data",
+    "sample_data": "listed_data",
 }
 
 __all__ = [

@@ -11,10 +11,10 @@ The kit knows no component by name. What it needs it asks of the Params class, t
 `example_case()` -> (evaluator, subject, data)
     Of an evaluator: its own Params instance, something it can judge, and data to judge it on.
 `perfect()` -> (subject, data, {metric: value})
-    Of an evaluator, optional: a subject that cannot be beaten, and the values it must then get.
+    Of an evaluator, optional: a subject that the evaluator of `example_case` must give these values, the best ones.
 
-Subjects and data sets are given as built parts, or as Params, which are then built; a subject that can be fitted is
-fitted on the data. Each of these classmethods may ask for arguments by name: `folder`, an empty folder for files
+Subjects and data sets are given as built parts, or as Params, which are then built, and fitted on the data where
+they can be. Each of these classmethods may ask for arguments by name: `folder`, an empty folder for files
 that are to be read; `data`, a small data set with `text` and `label`; `make_data`, which makes a data set of items:
 `make_data({"train": [{"id": "a", "text": "one"}], "test": []})`.
 """
@@ -35,7 +35,7 @@ from maskwright.params import is_params
 from maskwright.planning import Planner
 from maskwright.step import Step
 from maskwright.tree import Node, index_of, tags_of
-from maskwright_testing.sample_data import ListedData, sample_data
+from maskwright_testing.listed_data import ListedData, sample_data
 
 STEP = Step(seed=1).fork("contracts")
 """Every check draws from these streams; `STEP.at(1)` is another moment."""
@@ -163,8 +163,7 @@ def as_part(value: Any) -> Any:
 
 def subject_and_data(subject: Any, data: Any) -> tuple[Any, Any]:
     """Both built, the subject fitted where it can be."""
-    fitted_here = is_params(subject) and hasattr(type(subject), "build")
-    subject, data = as_part(subject), as_part(data)
-    if fitted_here and hasattr(subject, "fit"):
-        subject.fit(data, STEP.fork("fit"))
-    return subject, data
+    part, data = as_part(subject), as_part(data)
+    if part is not subject and hasattr(part, "fit"):  # one that was given built may be fitted already
+        part.fit(data, STEP.fork("fit"))
+    return part, data

@@ -7,7 +7,7 @@ from typing import Any
 
 from maskwright.contracts import Figure, Findings
 from maskwright.findings import check_findings, plain_value
-from maskwright_testing.cases import STEP, Case, Skipped, as_part, fail, subject_and_data
+from maskwright_testing.cases import STEP, Case, Skipped, fail, subject_and_data
 from maskwright_testing.differences import difference
 
 
@@ -94,7 +94,7 @@ def check_evaluator_optimum(case: Case) -> None:
     subject, data, wanted = case.offered("perfect")
     if not wanted:
         fail("perfect() states no value")
-    found = evaluator.evaluate(*subject_and_data(as_part(subject), data), STEP).values
+    found = evaluator.evaluate(*subject_and_data(subject, data), STEP).values
     for name, value in wanted.items():
         if name not in found or not math.isclose(found[name], value, rel_tol=1e-9, abs_tol=1e-9):
             fail(f"a perfect subject gets {name} = {found.get(name)}, known optimum {value}")
