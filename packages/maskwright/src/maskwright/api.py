@@ -244,7 +244,9 @@ def _finish(opened: Any, status: str, error: str | None) -> None:
     try:
         opened.set_status(status, error)
     except UserError:
-        pass  # a full disk: the cause is already on its way to the user, the last good state is kept
+        if status == "finished":
+            raise  # a full disk: it has to be said that the run did not end well
+        # Otherwise the cause is already on its way to the user; the last good state is kept.
     finally:
         opened.close()
     opened.observers.call("maskwright_run_finished", run=opened.info, status=status, error=error)

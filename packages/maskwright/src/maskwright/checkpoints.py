@@ -12,6 +12,8 @@ import attrs
 from maskwright.folder import write_folder
 
 MANIFEST = "MANIFEST.json"
+METRICS_SIZE = "metrics-size.txt"
+"""Bytes of metrics.jsonl when the checkpoint was made: resuming cuts what was logged after it."""
 
 Content = bytes | Callable[[Path], None]
 """The bytes of a file, or a function that writes it to the path it is given."""

@@ -37,17 +37,18 @@ def _lines(path: Path) -> Iterator[tuple[dict[str, Any] | None, bytes]]:
         yield entry, line
 
 
-def cut_metrics(folder: Path, number: int) -> None:
-    """Keep what was logged up to `number` finished steps; put the rest into metrics.tail-1.jsonl, -2 …"""
-    kept: list[bytes] = []
-    tail: list[bytes] = []
-    for entry, line in _lines(folder / METRICS):
-        (kept if entry is not None and entry["step"] <= number and not tail else tail).append(line)
-    if not tail:
+def cut_metrics(folder: Path, size: int) -> None:
+    """Keep the first `size` bytes, those of the checkpoint; put the rest into metrics.tail-1.jsonl, -2 …
+
+    By bytes and not by step: what is logged after a checkpoint may carry the step of the checkpoint.
+    """
+    path = folder / METRICS
+    logged = path.read_bytes() if path.is_file() else b""
+    if len(logged) <= size:
         return
     count = 1 + sum(1 for _ in folder.glob("metrics.tail-*.jsonl"))
-    write_atomic(folder / f"metrics.tail-{count}.jsonl", b"".join(tail))
-    write_atomic(folder / METRICS, b"".join(kept))
+    write_atomic(folder / f"metrics.tail-{count}.jsonl", logged[size:])
+    write_atomic(path, logged[:size])
 
 
 class MetricsLog:
@@ -60,6 +61,10 @@ class MetricsLog:
     def add(self, step: int, values: Mapping[str, float], seconds: float) -> None:
         self.metrics.add("\n".join(metric_line(step, name, value) for name, value in values.items()))
         self.timing.add(json.dumps({"step": step, "seconds": round(seconds, 4)}))
+
+    def size(self) -> int:
+        """Bytes of metrics written so far."""
+        return self.metrics.path.stat().st_size
 
     def sync(self) -> None:
         self.metrics.sync()

@@ -135,6 +135,7 @@ class Run:
     ) -> None:
         """Save the state after `number` finished steps; metrics logged so far are on disk before it counts."""
         self.log_file.sync()
+        files = {**files, checkpoints.METRICS_SIZE: str(self.log_file.size()).encode()}
         made = checkpoints.save_checkpoint(self.folder / "checkpoints", number, files)
         checkpoints.prune_checkpoints(self.folder / "checkpoints", keep, spare)
         self.step_number = number
@@ -252,7 +253,7 @@ def open_run(
         latest = checkpoints.latest_checkpoint(folder / "checkpoints")
         done = latest.number if latest is not None else 0
         checkpoints.drop_after(folder / "checkpoints", done)
-        metrics.cut_metrics(folder, done if latest is not None else -1)
+        metrics.cut_metrics(folder, int(latest.read(checkpoints.METRICS_SIZE)) if latest is not None else 0)
         builder = Builder(root, Step(plan.seed))
         builder.build(root)
         environment["data"] = note_data(builder, environment.get("data", {}), accept_drift)
