@@ -40,7 +40,7 @@ def without_copies(
     """The held-out items of which less than 30 % of the word 5-grams occur in some training item.
 
     Near-duplicates (the docstrings of sibling methods) are frequent in API text: without this filter a 4-gram
-    model's perplexity on held-out docstrings is a quarter too low.
+    model looks better than it is (benchmarks/embedded_text.py ngrams prints by how much).
     """
     seen: set[int] = set()
     for item in train:
