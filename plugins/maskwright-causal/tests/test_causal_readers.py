@@ -276,6 +276,8 @@ def test_the_truth_beside_the_sachs_file_is_found(tmp_path):
     (tmp_path / "sachs.2005.ground.truth.graph.txt").write_text(graph)
     truth = Sachs(path=tmp_path).build(0).item("train", 2, Step())["truth"]
     assert truth[0, 1] == 1 and truth[1, 5] == 1 and truth.sum() == 2
+    assert Sachs(path=tmp_path).tags() == Sachs(path=tmp_path / "later").tags() == {"intervened", "truth"}
+    assert Sachs(path=EXAMPLES / "sachs").tags() == {"intervened"}
     (tmp_path / "experimental.txt").write_text(source.replace("pma", "pmb"))
     with pytest.raises(UserError, match=r"experimental\.txt lacks the column pma"):
         Sachs(path=tmp_path).build(0).splits()

@@ -284,12 +284,11 @@ def fmri_from(settings: Any, seed: int) -> JointTables:
 
 def sachs_from(settings: Any, seed: int) -> JointTables:
     """The data set of `params_data.Sachs`."""
-    from maskwright_causal.sachs import default_truth, read_conditions
+    from maskwright_causal.sachs import read_conditions
 
     def make() -> Content:
         tables, intervened = read_conditions(settings.path)
-        truth = settings.truth or default_truth(settings.path)
-        return _cut(tables, _truths(tables, truth), intervened, settings, seed, "random", ())
+        return _cut(tables, _truths(tables, settings.truth_file()), intervened, settings, seed, "random", ())
 
     return JointTables(make)
 

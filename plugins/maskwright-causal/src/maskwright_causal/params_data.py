@@ -5,6 +5,9 @@ from typing import Literal
 
 from maskwright.params import params, setting
 
+EXAMPLES = Path(__file__).with_name("example_tables")
+"""Small generated tables and graphs in the layouts that can be read."""
+
 _SCALES = (
     "none: as they are. columns: every column of every task to variance 1 (hides the order from "
     "equal-variance methods). pooled: each column divided by its pooled within-task deviation. "
@@ -158,7 +161,7 @@ class Tables:
 
     @classmethod
     def example(cls):
-        return cls(path=Path(__file__).with_name("example_tables") / "tables", held_out=0.25)
+        return cls(path=EXAMPLES / "tables", held_out=0.25)
 
 
 @params
@@ -175,7 +178,15 @@ class Sachs:
     scale: Literal["none", "columns", "pooled", "total"] = setting("none", help=_SCALES)
 
     def tags(self):
-        return {"truth", "intervened"}
+        # A path that is not there yet (a recipe without its data) gets the benefit of the doubt.
+        known = self.truth_file() is not None or not self.path.exists()
+        return {"intervened", "truth"} if known else {"intervened"}
+
+    def truth_file(self) -> Path | None:
+        """The true graph that was named, else the consensus graph (20 edges) where it lies beside the data."""
+        folder = self.path if self.path.is_dir() else self.path.parent
+        beside = folder / "sachs.2005.ground.truth.graph.txt"
+        return self.truth or (beside if beside.exists() else None)
 
     def build(self, seed: int):
         from maskwright_causal.data_sets import sachs_from
@@ -184,7 +195,7 @@ class Sachs:
 
     @classmethod
     def example(cls):
-        return cls(path=Path(__file__).with_name("example_tables") / "sachs")
+        return cls(path=EXAMPLES / "sachs")
 
 
 @params
@@ -208,4 +219,4 @@ class Fmri9:
 
     @classmethod
     def example(cls):
-        return cls(path=Path(__file__).with_name("example_tables") / "fmri")
+        return cls(path=EXAMPLES / "fmri")

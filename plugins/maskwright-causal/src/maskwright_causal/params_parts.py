@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from maskwright.params import params, setting, slot
+from maskwright_causal.params_data import EXAMPLES, Tables
 
 _TRANSFER = "maskwright_causal.transfer"
 _TASK = "use this task's graph for every input; default: the task called like the file"
@@ -27,6 +28,16 @@ class GraphMetrics:
     def example(cls):
         return cls()
 
+    @classmethod
+    def example_case(cls):
+        return cls(), GraphFile.example(), Tables(path=EXAMPLES / "tables", truth=EXAMPLES / "graphs.npz")
+
+    @classmethod
+    def perfect(cls):
+        _, subject, data = cls.example_case()
+        best = {"shd": 0, "tpr": 1, "fdr": 0, "fpr": 0, "order_error": 0, "order_error_union": 0, "sid": 0}
+        return subject, data, best | {"union_precision": 1, "union_recall": 1, "union_f1": 1}
+
 
 @params
 class HeldOut:
@@ -40,6 +51,10 @@ class HeldOut:
     @classmethod
     def example(cls):
         return cls()
+
+    @classmethod
+    def example_case(cls):
+        return cls(), GraphFile.example(), Tables.example()
 
 
 @params
@@ -67,7 +82,7 @@ class GraphFile:
 
     @classmethod
     def example(cls):
-        return cls(path=Path(__file__).with_name("example_tables") / "graphs.npz")
+        return cls(path=EXAMPLES / "graphs.npz")
 
 
 @params
@@ -87,6 +102,10 @@ class Residuals:
     def example(cls):
         return cls(encoder=GraphFile.example())
 
+    @classmethod
+    def example_data(cls):
+        return Tables.example()
+
 
 @params
 class Sample:
@@ -105,6 +124,10 @@ class Sample:
     @classmethod
     def example(cls):
         return cls(encoder=GraphFile.example(), rows=10)
+
+    @classmethod
+    def example_data(cls):
+        return Tables.example()
 
 
 @params
@@ -127,3 +150,7 @@ class Do:
     @classmethod
     def example(cls):
         return cls(encoder=GraphFile.example(), values={"b": 0.0}, rows=10)
+
+    @classmethod
+    def example_data(cls):
+        return Tables.example()

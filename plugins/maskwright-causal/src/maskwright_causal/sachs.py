@@ -24,7 +24,6 @@ TARGETS = {
     "pma": "pkc",
     "b2camp": "pka",
 }
-_TRUTH = "sachs.2005.ground.truth.graph.txt"
 
 
 def read_conditions(path: Path) -> tuple[list[Table], list[np.ndarray]]:
@@ -66,9 +65,3 @@ def _experimental_file(path: Path) -> Path:
             cure="give the path of the experimental file itself",
         )
     return found[0]
-
-
-def default_truth(path: Path) -> Path | None:
-    """The consensus graph (20 edges), where it lies beside the data."""
-    folder = Path(path) if Path(path).is_dir() else Path(path).parent
-    return folder / _TRUTH if (folder / _TRUTH).exists() else None
