@@ -21,6 +21,22 @@ class Series:
     points: Sequence[tuple[float, float, float]]
 
 
+def short_names(names: Sequence[str]) -> tuple[str, list[str]]:
+    """A title and a label for each of several metric names: what they share, and what tells them apart.
+
+    >>> short_names(["arms/joint/shd", "arms/pooled/shd"])
+    ('shd', ['joint', 'pooled'])
+    """
+    parts = [name.split("/") for name in names]
+    if len(names) < 2:
+        return "".join(names), list(names)
+    shortest = min(map(len, parts))
+    first = next((i for i in range(shortest) if len({p[i] for p in parts}) > 1), shortest)
+    last = next((i for i in range(1, shortest - first + 1) if len({p[-i] for p in parts}) > 1), 1) - 1
+    labels = ["/".join(p[first : len(p) - last]) or name for p, name in zip(parts, names, strict=True)]
+    return "/".join(parts[0][len(parts[0]) - last :]) or ", ".join(labels), labels
+
+
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Round numbers that cover [low, high]."""
     span = high - low
@@ -35,6 +51,8 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 def line_chart(series: Sequence[Series], x_label: str, title: str) -> str:
     """A chart with axes, one line for each series, and a band of one spread around it."""
+    right = RIGHT if len(series) < 2 else RIGHT + 7 * max(len(line.name) for line in series)
+    width = WIDTH + right - RIGHT  # the names of the lines stand beside the plot
     points = [p for line in series for p in line.points if all(map(math.isfinite, p))]
     if not points:
         points = [(0.0, 0.0, 0.0)]
@@ -46,26 +64,26 @@ def line_chart(series: Sequence[Series], x_label: str, title: str) -> str:
     y_low, y_high = y_low - margin, y_high + margin
 
     def x(value: float) -> float:
-        return round(LEFT + (value - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT), 2)
+        return round(LEFT + (value - x_low) / (x_high - x_low) * (width - LEFT - right), 2)
 
     def y(value: float) -> float:
         return round(HEIGHT - BOTTOM - (value - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM), 2)
 
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}"',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT}" width="{width}"',
         f' height="{HEIGHT}" font-family="system-ui, sans-serif" font-size="11">',
         f'<text x="{LEFT}" y="15" font-size="12" fill="#222">{escape(title)}</text>',
     ]
     for tick in ticks(y_low, y_high):
-        parts.append(f'<path d="M{LEFT} {y(tick)}H{WIDTH - RIGHT}" stroke="#e3e3e3"/>')
+        parts.append(f'<path d="M{LEFT} {y(tick)}H{width - right}" stroke="#e3e3e3"/>')
         parts.append(
             f'<text x="{LEFT - 6}" y="{y(tick) + 4}" text-anchor="end" fill="#555">{tick:.4g}</text>'
         )
     for tick in ticks(x_low, x_high):
         below = HEIGHT - BOTTOM + 16
         parts.append(f'<text x="{x(tick)}" y="{below}" text-anchor="middle" fill="#555">{tick:.4g}</text>')
-    parts.append(f'<path d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}" fill="none" stroke="#888"/>')
-    middle = (LEFT + WIDTH - RIGHT) / 2
+    parts.append(f'<path d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{width - right}" fill="none" stroke="#888"/>')
+    middle = (LEFT + width - right) / 2
     parts.append(
         f'<text x="{middle}" y="{HEIGHT - 8}" text-anchor="middle" fill="#444">{escape(x_label)}</text>'
     )
@@ -83,7 +101,7 @@ def line_chart(series: Sequence[Series], x_label: str, title: str) -> str:
             parts += [f'<circle cx="{x(p[0])}" cy="{y(p[1])}" r="2.4" fill="{colour}"/>' for p in drawn]
         if len(series) > 1:
             place = TOP + 12 + 14 * number
-            at = f'x="{WIDTH - RIGHT - 4}" y="{place}" text-anchor="end" fill="{colour}"'
+            at = f'x="{width - right + 8}" y="{place}" fill="{colour}"'
             parts.append(f"<text {at}>{escape(line.name)}</text>")
     return "".join([*parts, "</svg>"])
 

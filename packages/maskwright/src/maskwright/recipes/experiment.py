@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from maskwright.api import LoadedRun, load, resume, start
-from maskwright.charts import Series, line_chart
+from maskwright.charts import Series, line_chart, short_names
 from maskwright.contracts import Figure, Findings
 from maskwright.errors import UserError
 from maskwright.folder import RunBusy
@@ -190,13 +190,16 @@ class ExperimentRecipe:
 
         def draw() -> list[Figure]:
             drawn = []
-            for entry in curve.get("metrics", []):
+            for number, entry in enumerate(curve.get("metrics", []), start=1):
                 patterns = entry if isinstance(entry, list) else [entry]
-                lines = [Series(name, self._points(name, values)) for name in chosen_metrics(names, patterns)]
-                title = lines[0].name if len(lines) == 1 else ", ".join(patterns)
+                found = chosen_metrics(names, patterns)
+                title, labels = short_names(found)
+                lines = [
+                    Series(label, self._points(n, values)) for label, n in zip(labels, found, strict=True)
+                ]
                 svg = line_chart(lines, curve.get("label", ""), title)
                 caption = f"{title}: mean over {len(self.params.seeds)} seeds, band = one sample deviation"
-                drawn.append(Figure(title.replace("/", "-"), caption, svg.encode()))
+                drawn.append(Figure(f"curve-{number}-{title}", caption, svg.encode()))
             return drawn
 
         return draw
