@@ -1,5 +1,6 @@
 import pytest
 
+from maskwright.errors import UserError
 from maskwright_samples import library
 from maskwright_samples.cache import cache_folder, cache_path, remember, write_whole
 from maskwright_samples.params_text import Docstrings
@@ -68,6 +69,13 @@ def test_texts_come_back_from_the_cache_as_they_went_in(monkeypatch):
     library._package.cache_clear()
     assert first == second == (library.cleaned(record),)
     assert second[0].see_also == ("saw",) and second[0].parameters[0].description == "What is cut."
+
+
+def test_no_installed_package_is_told(monkeypatch):
+    monkeypatch.setattr(library, "installed", lambda packages: {})
+    with pytest.raises(UserError, match="none of these packages is installed: torch") as caught:
+        Docstrings(packages=["torch"]).build()
+    assert "stdlib is always there" in str(caught.value)
 
 
 def test_docstrings_of_an_installed_package(folder):

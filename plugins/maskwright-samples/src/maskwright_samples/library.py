@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from maskwright.errors import UserError
 from maskwright_samples.cache import remember
 from maskwright_samples.prose import clean, fingerprint_words, paragraphs
 from maskwright_samples.sections import Entry, entries, sections, see_also, short_entries
@@ -71,9 +72,15 @@ def cleaned(record: Record) -> Text:
 
 def library(packages: Sequence[str], literals: bool = False) -> list[Text]:
     """Every docstring of the packages that are installed, in walking order, short ones and copies included."""
-    return [
-        text for name, version in installed(packages).items() for text in _package(name, version, literals)
-    ]
+    found = installed(packages)
+    if not found:
+        raise UserError(
+            f"none of these packages is installed: {', '.join(packages)}",
+            where="setting packages",
+            why="docstrings are read from the sources of installed packages",
+            cure="name another package (stdlib is always there), or install one of them",
+        )
+    return [text for name, version in found.items() for text in _package(name, version, literals)]
 
 
 def unique(texts: Iterable[Text]) -> list[Text]:
