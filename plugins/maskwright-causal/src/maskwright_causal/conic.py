@@ -27,7 +27,7 @@ def solve_column(
     if penalty.group > 0:
         terms.append(penalty.group * (cp.norm(block, 2, axis=0) @ factors))
     problem = cp.Problem(cp.Minimize(cp.sum(terms)))
-    tight = 1e-11
+    tight = 1e-9
     problem.solve(solver=cp.CLARABEL, tol_gap_abs=tight, tol_gap_rel=tight, tol_feas=tight)
     coef[np.ix_(counted, parents)] = block.value
     return coef
