@@ -1,7 +1,6 @@
 """The core's own components keep the contracts that every plugin's must keep."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -28,7 +27,7 @@ def test_the_contracts_were_really_checked():
     assert report.ran >= 16 * 13, report.summary()
 
 
-WRAPPERS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
+WRAPPERS = {
     "subset": ("Subset", lambda cls, data: cls(inner=data, count=2)),
     "few-shot": ("FewShot", lambda cls, data: cls(inner=data, shots=2)),
     "classes": ("Classes", lambda cls, data: cls(inner=data, keep=[1])),
