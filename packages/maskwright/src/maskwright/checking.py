@@ -7,6 +7,7 @@ import attrs
 from maskwright.catalogue import Catalogue
 from maskwright.errors import Mistake, did_you_mean
 from maskwright.params import SlotSpec
+from maskwright.tags import CAPABILITIES
 from maskwright.tree import Node, child_path, index_of, tags_of
 
 
@@ -71,7 +72,8 @@ class _Check:
                 # A data set of the part's own (a bank, an evaluator's control): its reader is checked on it.
                 self.part(child, None, {})
             else:
-                self.part(child, fields if child.kind != "dataset" else None, names)
+                hands = child.kind != "dataset" and spec.reads
+                self.part(child, fields if hands else None, names)
 
     def consumes(
         self, node: Node, fields: frozenset[str] | None, renamed: dict[str, tuple[str, ...]]
@@ -86,7 +88,10 @@ class _Check:
         wanted = {name for field in node.listed.component.consumes for name in renamed.get(field, (field,))}
         if missing := sorted(wanted - fields - {"id"}):  # every item has an id
             word = f"field{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
-            self.wrong(node.path, f"{node.reference} reads the {word}; the data has {_words(fields)}")
+            self.wrong(
+                node.path,
+                f"{node.reference} reads the {word}; the data has {_words(fields - CAPABILITIES.keys())}",
+            )
 
     def slot(self, node: Node, slot: str, spec: SlotSpec, child: Node) -> None:
         resolved = self.resolve(child)

@@ -64,6 +64,9 @@ def plain_value(value: Any) -> Any:
     """A cell of a table as JSON data."""
     if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
         value = value.item()
+    if hasattr(value, "tocoo"):  # a sparse row: where it is not zero, and the values there
+        coo = value.tocoo()
+        return {"size": int(value.shape[-1]), "index": coo.coords[-1].tolist(), "value": coo.data.tolist()}
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, float) and not math.isfinite(value):

@@ -61,6 +61,7 @@ class SlotSpec:
     inherit: bool = False
     over: str = ""
     feeds: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    reads: bool = True
 
 
 def setting(
@@ -92,6 +93,7 @@ def slot(
     inherit: bool = False,
     over: str = "",
     feeds: Mapping[str, tuple[str, ...]] | None = None,
+    reads: bool = True,
 ) -> Any:
     """A setting filled by a component of one of `kinds`.
 
@@ -99,11 +101,21 @@ def slot(
     `build=False`: the recipe gets the planned tree instead of the part. `inherit`: the owner passes on this
     part's tags. `over`: name of the sibling slot whose part must have the tags a masker expects.
     `feeds`: the owner hands its data to the part under other names, `{"text": ("query", "document")}`.
+    `reads=False`: the owner hands it no data at all; whoever does (an evaluator) is checked instead.
     """
     kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
-    names = feeds or {}
     spec = SlotSpec(
-        kinds, help, frozenset(needs), frozenset(refuses), many, optional, build, inherit, over, dict(names)
+        kinds,
+        help,
+        frozenset(needs),
+        frozenset(refuses),
+        many=many,
+        optional=optional,
+        build=build,
+        inherit=inherit,
+        over=over,
+        feeds=dict(feeds or {}),
+        reads=reads,
     )
     if default is REQUIRED and many:
         return attrs.field(factory=list, metadata={META: spec})

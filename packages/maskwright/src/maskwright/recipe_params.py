@@ -13,7 +13,7 @@ class Evaluate:
     subject: Any = slot(
         ("pipeline", "encoder", "objective", "codec"),
         help="what is judged: a component, or a run folder (the part that fits)",
-        feeds={},
+        reads=False,
     )
     data: Any = slot(
         "dataset", help="data of the evaluators that bring none of their own; its train split fits parts"
