@@ -88,9 +88,9 @@ def positions(order: Sequence[int] | np.ndarray) -> np.ndarray:
 def order_errors(order: Sequence[int] | np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Share of each task's true edges that point backwards in the order; (K,), 0 for a task without edges."""
     place = positions(order)
-    backwards = place[:, None] > place[None, :]
+    backwards = np.greater.outer(place, place)
     edges = truth.sum(axis=(1, 2))
-    return (truth & backwards).sum(axis=(1, 2)) / np.maximum(edges, 1)
+    return (truth & backwards[None]).sum(axis=(1, 2)) / np.maximum(edges, 1)
 
 
 def order_error(order: Sequence[int] | np.ndarray, truth: np.ndarray, union: bool = False) -> float:

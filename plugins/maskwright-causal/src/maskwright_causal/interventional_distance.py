@@ -23,7 +23,9 @@ def structural_intervention_distance(estimate: np.ndarray, truth: np.ndarray) ->
         adjusted = estimate[:, cause]
         if np.array_equal(adjusted, truth[:, cause]):
             continue  # the true parents are always a valid adjustment
-        opened = reach[:, adjusted].any(axis=1)  # nodes with a descendant (or themselves) adjusted for
+        opened: np.ndarray = reach[:, adjusted].any(
+            axis=1
+        )  # nodes with a descendant (or themselves) adjusted for
         unblocked = _open_indirect(cause, adjusted, opened, parents, children)
         # (a): an adjusted variable descends from `middle`, and cause -> ... -> middle -> ... -> effect.
         middle = reach[cause] & opened

@@ -24,7 +24,7 @@ Media = Literal["image/svg+xml", "image/png"]
 INK, FAINT = "#22282e", "#c9ced3"
 GREEN, ORANGE, PURPLE, BLUE, GREY = "#009e73", "#d55e00", "#a6559d", "#0072b2", "#6f7880"
 # kind -> colour, line style, words of the legend; drawn in this order, the worst on top.
-_KINDS = {
+_KINDS: dict[str, tuple[str, Any, str]] = {
     "missed": (GREY, (0, (3.0, 2.0)), "missed"),
     "barred": (INK, (0, (1.0, 1.6)), "missed, and against this order"),
     "recovered": (GREEN, "-", "recovered"),
@@ -32,7 +32,7 @@ _KINDS = {
     "extra": (PURPLE, "-", "extra"),
     "reversed": (ORANGE, "-", "reversed"),
 }
-_STYLE = {
+_STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 8.5,
     "axes.edgecolor": INK,
@@ -90,7 +90,12 @@ def graphs_figure(
             Line2D([], [], color=_KINDS[k][0], linestyle=_KINDS[k][1], label=_KINDS[k][2]) for k in shown
         ]
         if any(mask is not None and mask.any() for mask in intervened):
-            hollow_mark = {"marker": "o", "markersize": 5, "markerfacecolor": "white", "markeredgecolor": INK}
+            hollow_mark: dict[str, Any] = {
+                "marker": "o",
+                "markersize": 5,
+                "markerfacecolor": "white",
+                "markeredgecolor": INK,
+            }
             handles.append(Line2D([], [], linestyle="", label="set from outside", **hollow_mark))
         canvas.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
         words = "recovered, missed and wrong edges" if truth is not None else "estimated edges"
@@ -228,7 +233,7 @@ def frequencies_figure(
                 axis.text(column, row, f"{share:.2f}", ha="center", va="center", fontsize=6, color=colour)
         if truth is not None:
             for row, column in np.argwhere(truth[np.ix_(order, order)]):
-                frame = {"fill": False, "edgecolor": ORANGE, "linewidth": 1.3, "zorder": 5}
+                frame: dict[str, Any] = {"fill": False, "edgecolor": ORANGE, "linewidth": 1.3, "zorder": 5}
                 axis.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **frame))
         bar = canvas.colorbar(image, ax=axis, shrink=0.8, pad=0.02)
         bar.set_label("share of resamples with this edge")

@@ -3,9 +3,8 @@
 One file per task in a folder, one long table with a task column, or one npz with all tasks.
 """
 
-import csv
-import io
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from maskwright.errors import UserError, did_you_mean
 from maskwright_causal.table_checks import checked_samples, checked_variables
 from maskwright_causal.tetrad import looks_like_covariance, read_covariance, rows_with_covariance
+from maskwright_causal.text_files import cells_of, text_of
 
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "*"})
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".cov")
@@ -66,12 +66,12 @@ def _read_file(path: Path, task_column: str | None) -> list[Table]:
             where=f"setting task_column, file {path}",
             cure=f"choose one of: {', '.join(columns)}",
         )
-    names = np.asarray(columns.pop(task_column), dtype=str)
-    lines = np.arange(len(names)) + 2
-    kept = list(dict.fromkeys(names.tolist()))
+    tasks = np.asarray(columns.pop(task_column), dtype=str)
+    lines = np.arange(len(tasks)) + 2
+    kept = list(dict.fromkeys(tasks.tolist()))
     return [
         _table(
-            name, {c: np.asarray(v)[names == name] for c, v in columns.items()}, path, lines[names == name]
+            name, {c: np.asarray(v)[tasks == name] for c, v in columns.items()}, path, lines[tasks == name]
         )
         for name in kept
     ]
@@ -114,15 +114,14 @@ def read_columns(path: Path) -> dict[str, Any]:
     """Column name -> values (words or numbers) of a text or Parquet table, in file order."""
     if path.suffix.lower() == ".parquet":
         return _read_parquet(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
+    text = text_of(path).rstrip()
+    lines = text.split("\n")
+    if not lines[0].strip():
         raise UserError(
-            f"{path.name} is not UTF-8 text (byte {error.start})", where=str(path), cure="save it as UTF-8"
-        ) from None
-    lines = [line for line in text.splitlines() if line.strip()]
-    if not lines:
-        raise UserError(f"{path.name} is empty", where=str(path), cure="give a header line and rows")
+            f"{path.name} is empty" if len(lines) == 1 else f"the first line of {path.name} is empty",
+            where=str(path),
+            cure="give a header line and rows",
+        )
     if lines[0].startswith("/"):
         raise UserError(
             f'{path.name} starts with the section "{lines[0].strip()}"',
@@ -131,12 +130,8 @@ def read_columns(path: Path) -> dict[str, Any]:
             cure="save the data as a table with a header line, tab-separated",
         )
     delimiter = next((mark for mark in "\t,;" if mark in lines[0]), None)
-    rows = (
-        [line.split() for line in lines]
-        if delimiter is None
-        else list(csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter))
-    )
-    header = [name.strip() for name in rows[0]]
+    rows = [line.split() for line in lines] if delimiter is None else cells_of(text, delimiter, path)
+    header = rows[0]
     if all(_is_number(name) for name in header):
         raise UserError(
             f"the first line of {path.name} holds numbers, not column names",
@@ -191,7 +186,7 @@ def open_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+    except (ValueError, OSError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"{path.name} cannot be read as plain arrays: {error}",
             where=str(path),

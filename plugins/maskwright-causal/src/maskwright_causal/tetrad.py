@@ -8,13 +8,14 @@ import attrs
 import numpy as np
 
 from maskwright.errors import UserError
+from maskwright_causal.text_files import text_of
 
 _EDGE = re.compile(r"^\d+\.\s+(\S+)\s+(\S+)\s+(\S+)")
 
 
 def read_tetrad_graph(path: Path) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
     """Node names and directed edges of a graph file: `Graph Nodes:`, a `;` list, `Graph Edges:`, `1. a --> b`."""
-    lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    lines = text_of(path).splitlines()
     nodes: tuple[str, ...] | None = None
     edges: list[tuple[str, str]] = []
     section = ""
@@ -79,7 +80,7 @@ def read_knowledge_file(path: Path) -> KnowledgeFile:
     tiers: list[tuple[str, ...]] = []
     edges: dict[str, list[tuple[str, str]]] = {"forbiddirect": [], "requiredirect": []}
     section, started = "", False
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(text_of(path).splitlines(), start=1):
         words = line.split()
         if not words:
             continue
@@ -130,7 +131,7 @@ def looks_like_covariance(path: Path) -> bool:
 
 def read_covariance(path: Path) -> tuple[int, tuple[str, ...], np.ndarray]:
     """Rows behind it, names, and the (p, p) matrix of a file: `/covariance`, n, names, lower triangle."""
-    lines = [line.split() for line in Path(path).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    lines = [line.split() for line in text_of(path).splitlines() if line.strip()]
     try:
         rows, names = int(lines[1][0]), tuple(lines[2])
         triangle = [[float(word) for word in line] for line in lines[3 : 3 + len(names)]]

@@ -1,6 +1,5 @@
 """Read true graphs: GraphML, Tetrad text, CSV (adjacency or list of edges), npz."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from maskwright.errors import UserError
 from maskwright_causal.graph_metrics import by_name, checked_truth
 from maskwright_causal.readers import open_npz
 from maskwright_causal.tetrad import read_tetrad_graph
+from maskwright_causal.text_files import cells_of, text_of
 
 
 def read_truth(path: Path, variables: Sequence[str], tasks: Sequence[str] = ()) -> np.ndarray:
@@ -115,8 +115,7 @@ def read_graphml(path: Path) -> nx.DiGraph:
 
 def _read_csv(path: Path) -> nx.DiGraph:
     """An adjacency table (first column and header: names) or a list of edges (columns: cause, effect[, weight])."""
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = [[cell.strip() for cell in row] for row in csv.reader(file) if row]
+    rows = [row for row in cells_of(text_of(path), ",", path) if row]
     if not rows:
         raise UserError(
             f"{path.name} is empty", where=str(path), cure="give an adjacency table or a list of edges"

@@ -8,7 +8,7 @@ holds all in one.
 import csv
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import networkx as nx
@@ -144,8 +144,8 @@ def _number(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _xml(lines: object) -> bytes:
-    return ("\n".join(lines) + "\n").encode()  # type: ignore[call-overload]
+def _xml(lines: Iterable[str]) -> bytes:
+    return ("\n".join(lines) + "\n").encode()
 
 
 def _dot(graph: nx.DiGraph, digits: int) -> str:
