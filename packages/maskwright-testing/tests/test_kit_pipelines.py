@@ -243,7 +243,8 @@ FITTED_FAULTS = [
 
 
 def test_every_check_of_fitted_parts_has_a_fault():
-    assert {check for check, _, _ in FITTED_FAULTS} == {name for name, _ in checks_in("fitted_checks")}
+    with_data = {"check_fitted_example_data"}
+    assert {check for check, _, _ in FITTED_FAULTS} | with_data == {n for n, _ in checks_in("fitted_checks")}
 
 
 @pytest.mark.parametrize(("check", "fault", "says"), FITTED_FAULTS)
@@ -284,3 +285,11 @@ def test_differences_have_a_place(one: Any, two: Any, says: str):
 def test_rounding_is_forgiven_where_asked():
     assert difference([0.1, float("nan")], [0.1 + 1e-9, float("nan")], exact=False) == ""
     assert difference([0.1], [0.1001], exact=False) == "[0] is 0.1, then 0.1001"
+
+
+def test_data_for_a_fitted_part(verdict: Callable[..., Result]):
+    ask = "check_fitted_example_data"
+    assert verdict(ask, "encoder", toy(Lengths), provides={"fitted"}, consumes={"text"}).outcome == "passed"
+    result = verdict(ask, "encoder", toy(Lengths), provides={"fitted"}, consumes={"samples"})
+    assert result.outcome == "failed"
+    assert "there is no sample data with the fields samples; add example_data()" in result.reason

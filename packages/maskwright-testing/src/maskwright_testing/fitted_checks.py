@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from maskwright.errors import UserError
-from maskwright_testing.cases import STEP, Case, fail
+from maskwright_testing.cases import STEP, Case, Skipped, fail
 from maskwright_testing.differences import difference
 
 CODE = {".pkl", ".pickle", ".joblib", ".pt", ".pth", ".dill", ".py", ".pyc"}
@@ -20,6 +20,14 @@ def _saved(part: Any, folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def check_fitted_example_data(case: Case) -> None:
+    """There is data to fit it on."""
+    try:
+        case.data()
+    except Skipped as reason:
+        fail(str(reason))
 
 
 def check_fitted_load_gives_the_same(case: Case) -> None:
