@@ -87,3 +87,10 @@ def maskwright_evaluators():
         consumes={"label"},
         expects={"vector"},
     )
+
+
+@hookimpl
+def maskwright_recipes():
+    home = "maskwright_samples:recipes"
+    yield Component("search-baseline", f"{home}/search-baseline.toml", "TF-IDF on known-item search")
+    yield Component("topic-baseline", f"{home}/topic-baseline.toml", "TF-IDF on the topic of docstrings")
