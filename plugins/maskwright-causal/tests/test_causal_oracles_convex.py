@@ -172,8 +172,8 @@ def test_block_step_is_the_proximal_map():
         own = shrink_block(pull[None], bend[None], np.array([group]), np.array([noise.uniform(0, 5)]))[0]
         x = cp.Variable(5)
         cost = 0.5 * cp.sum(cp.multiply(bend, cp.square(x))) - pull @ x + group * cp.norm(x, 2)
-        cp.Problem(cp.Minimize(cost)).solve(solver=cp.CLARABEL, tol_gap_abs=1e-9, tol_gap_rel=1e-9)
-        np.testing.assert_allclose(own, x.value, atol=1e-5)
+        cp.Problem(cp.Minimize(cost)).solve(solver=cp.CLARABEL)
+        np.testing.assert_allclose(own, x.value, atol=1e-4)
 
 
 def test_block_step_with_unit_curvature_is_the_textbook_shrinkage():

@@ -1,8 +1,8 @@
-"""Unequal noise: estimate every node's noise variance and weight its loss by the inverse.
+"""Unequal noise: estimate the noise variances and weight the loss by their inverse.
 
-This makes the penalty fair between quiet and noisy nodes. It cannot make the order identifiable: with unknown
-Gaussian noise variances several orders explain the data equally well, and the first one, found under equal
-variances, is where the alternation starts.
+Between tasks this is sound: a loud table no longer drowns the others when orders are compared. Between the nodes
+of one task it only makes the penalty fair; with unknown Gaussian noise variances several orders explain the data
+equally well, so nodes are re-weighted after the order is found and cannot change it.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from .convex import residual_variance
 from .gram import Grams
 
-MOST_ROUNDS = 10
+MOST_ROUNDS = 30  # for tasks, and again for nodes
 SETTLED = 1e-3  # relative change of the weights that ends the alternation
 
 
@@ -24,10 +24,18 @@ def unbiased_variance(grams: Grams, coef: np.ndarray) -> np.ndarray:
     return residual_variance(grams, coef) * grams.counts[:, None] / free
 
 
-def inverse_noise_weights(grams: Grams, coef: np.ndarray) -> np.ndarray:
-    """Weights (K, p) = 1 / noise variance, scaled to geometric mean 1 so that the penalty keeps its meaning."""
-    floor = 1e-6 * np.einsum("kii->ki", grams.second)
-    variance = np.maximum(unbiased_variance(grams, coef), np.maximum(floor, np.finfo(float).tiny))
-    logs = np.log(variance)
+def inverse_noise_weights(grams: Grams, coef: np.ndarray, *, per_node: bool) -> np.ndarray:
+    """Weights (K, p) = 1 / noise variance, scaled to geometric mean 1 so that the penalty keeps its meaning.
+
+    Without `per_node` all nodes of a task share the weight of their mean variance.
+    """
+    floor = np.maximum(1e-6 * np.einsum("kii->ki", grams.second), np.finfo(float).tiny)
+    variance = np.maximum(unbiased_variance(grams, coef), floor)
     counted = grams.weights > 0
+    if not per_node:
+        mean = (variance * counted).sum(axis=1, keepdims=True) / np.maximum(
+            counted.sum(axis=1, keepdims=True), 1
+        )
+        variance = np.broadcast_to(np.where(mean > 0, mean, 1.0), variance.shape)
+    logs = np.log(variance)
     return np.exp(logs[counted].mean() - logs) if counted.any() else np.ones_like(logs)

@@ -56,25 +56,34 @@ def allowed_quickly(method: Method, grams: Grams) -> np.ndarray:
 
 
 def fit_joint(method: Method, grams: Grams, strength: float) -> Joint:
-    """Run the solver; with unequal noise alternate it with new weights until they settle."""
-    joint = _fit_once(method, grams, strength)
+    """Run the solver; with unequal noise alternate it with new weights, first of tasks, then of nodes."""
+    penalty = method.unit.scaled(strength)
+    joint = _weights_for(method, grams, penalty, *_find_order(method, grams, penalty))
     if not method.unequal_noise:
         return joint
-    weights = np.ones_like(grams.weights)
+    for per_node in (False, True):
+        joint = _reweighted(method, grams, penalty, joint, per_node)
+    return joint
+
+
+def _reweighted(method: Method, grams: Grams, penalty: Penalty, joint: Joint, per_node: bool) -> Joint:
+    """Alternate noise estimates and fits until the weights settle; nodes leave the order as it is."""
+    weights = joint.grams.weights
     for _ in range(MOST_ROUNDS):
         if not joint.converged:
-            break
-        new = inverse_noise_weights(grams, joint.coef)
-        if np.abs(new / weights - 1).max() < SETTLED:
+            return joint
+        new = grams.weights * inverse_noise_weights(grams, joint.coef, per_node=per_node)
+        if np.abs(new - weights).max() < SETTLED * np.abs(weights).max():
             return joint
         weights = new
-        joint = _fit_once(method, grams.weighted(weights), strength)
+        heard = replace(grams, weights=new)
+        order = (joint.order, True) if per_node else _find_order(method, heard, penalty)
+        joint = _weights_for(method, heard, penalty, *order)
     return replace(joint, converged=False)
 
 
-def _fit_once(method: Method, grams: Grams, strength: float) -> Joint:
-    penalty = method.unit.scaled(strength)
-    order, finished = _find_order(method, grams, penalty)
+def _weights_for(method: Method, grams: Grams, penalty: Penalty, order: np.ndarray, finished: bool) -> Joint:
+    """The optimal weights for an order."""
     if method.layers is not None:
         allowed = allowed_by_layers(method.layers, method.knowledge.possible)
     else:
