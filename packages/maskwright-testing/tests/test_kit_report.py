@@ -1,6 +1,7 @@
 """The report, the pytest parametrisation, the command, the isolated catalogue and the assertions."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -182,13 +183,17 @@ def test_an_isolated_catalogue_reports_what_does_not_load(isolated_catalogue: Is
         isolated_catalogue.add(SimpleNamespace())
 
 
-def test_afterwards_everything_is_as_before():
+def test_afterwards_everything_is_as_before(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MASKWRIGHT_STRICT", "1")
     before, discover = catalogue(), catalogue_module.load_catalogue
     with pytest.raises(KeyError), isolated() as made:
         assert catalogue() is made.catalogue is not before
+        made.add(SimpleNamespace(), may_fail=True)
+        assert len(catalogue().problems) == 1
         raise KeyError
     assert catalogue() is before
     assert catalogue_module.load_catalogue is discover
+    assert os.environ["MASKWRIGHT_STRICT"] == "1"
 
 
 def raising(error: Exception) -> Callable[[], Any]:
