@@ -1,6 +1,7 @@
 """The Python API; the command line does the same things through it."""
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -136,8 +137,8 @@ class LoadedRun:
 def load(folder: str | Path) -> LoadedRun:
     """Open a run folder for reading."""
     folder = Path(folder)
-    if not (folder / "resolved.json").is_file():
-        what = "is not a run folder" if folder.exists() else "does not exist"
+    if not os.path.isfile(folder / "resolved.json"):
+        what = "is not a run folder" if os.path.exists(folder) else "does not exist"
         raise UserError(f"{folder} {what}", where=str(folder), cure="give a folder that holds resolved.json")
     try:
         json.loads((folder / "resolved.json").read_text(encoding="utf-8"))

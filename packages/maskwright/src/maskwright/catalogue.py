@@ -123,9 +123,7 @@ class Catalogue:
             raise UserError(f'"{bare}" is offered by more than one package', cure=f"write {spellings}")
         known = [x.name for x in self.listed if x.kind in kinds]
         elsewhere = sorted({x.kind for x in self.listed if x.name == bare})
-        hint = did_you_mean(bare, known) or (
-            f" — there is a {elsewhere[0]} of that name" if elsewhere else ""
-        )
+        hint = f" — there is a {elsewhere[0]} of that name" if elsewhere else did_you_mean(bare, known)
         raise UserError(
             f'there is no {kind_words} called "{name}"{hint}',
             why=self.failures() if self.problems else "",

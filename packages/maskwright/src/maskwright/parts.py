@@ -1,6 +1,7 @@
 """Parts of earlier runs: which there are, how they were set, where their state lies."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,8 @@ def run_tree(folder: Path) -> Node:
     from maskwright.planning import plan
 
     resolved = folder / "resolved.json"
-    if not resolved.is_file():
-        what = "is not a run folder" if folder.is_dir() else "does not exist"
+    if not os.path.isfile(resolved):
+        what = "is not a run folder" if os.path.isdir(folder) else "does not exist"
         raise UserError(f"{folder} {what}", where=str(folder), cure="give a folder that holds resolved.json")
     made = plan(resolved)
     if made.root is None:

@@ -49,7 +49,7 @@ def folder_name(recipe: str) -> str:
 
 def new_folder(recipe: str, out: Path | None) -> Path:
     """Make an empty run folder: `out`, or a fresh one below `runs/`."""
-    if out is not None and out.exists() and not _is_unused(out):
+    if out is not None and os.path.exists(out) and not _is_unused(out):
         is_run = (out / "resolved.json").is_file()
         raise UserError(
             f"{out} exists already",

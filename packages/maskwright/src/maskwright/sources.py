@@ -1,6 +1,7 @@
 """Where a recipe comes from: a name, a TOML or JSON file, a table, or a Params tree in Python."""
 
 import json
+import os
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
@@ -9,6 +10,7 @@ from typing import Any
 
 from maskwright.catalogue import Catalogue
 from maskwright.errors import UserError
+from maskwright.values import check_depth
 
 MAX_BYTES = 4_000_000
 """A recipe is written by a person; anything larger is not a recipe."""
@@ -21,8 +23,9 @@ def looks_like_path(text: str) -> bool:
 def read_file(path: Path) -> dict[str, Any]:
     """The table in a TOML or JSON file."""
     where = str(path)
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
+    # os.path, not pathlib: a name that is too long for the system is a file that does not exist.
+    if not os.path.isfile(path):
+        what = "is a folder" if os.path.isdir(path) else "does not exist"
         raise UserError(
             f"the recipe file {path} {what}",
             where=where,
@@ -33,6 +36,8 @@ def read_file(path: Path) -> dict[str, Any]:
     try:
         text = path.read_bytes().decode("utf-8")
         table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        check_depth(table)
+        json.dumps(table, default=str, ensure_ascii=False).encode()  # half a character from "\\ud800"
     except UnicodeDecodeError as error:
         raise UserError(
             f"{path} is not UTF-8 text", where=f"{path}, byte {error.start}", cure="save it as UTF-8"

@@ -1,5 +1,6 @@
 """The planned tree: which component fills each slot, with which settings. Nothing in it is built."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -160,7 +161,7 @@ def to_json(node: Node) -> Any:
 def plain(value: Any) -> Any:
     """A setting as JSON data; a path that exists becomes absolute, so that resuming elsewhere still finds it."""
     if isinstance(value, Path):
-        return str(value.absolute() if value.exists() else value)
+        return str(value.absolute() if os.path.exists(value) else value)
     if isinstance(value, list | tuple):
         return [plain(entry) for entry in value]
     if isinstance(value, dict):

@@ -90,15 +90,26 @@ def coerce(value: Any, kind: Any) -> Any:
             return float(value)
     elif kind is str:
         if isinstance(value, str):
+            if not _is_unicode(value):
+                raise ValueError(f"expected text in UTF-8, found {value!r}")
             return value
     elif kind is Path:
         if isinstance(value, str | Path):
-            if not str(value) or "\0" in str(value):
+            if not str(value) or "\0" in str(value) or not _is_unicode(str(value)):
                 raise ValueError(f"expected a path, found {show(value)}")
             return Path(value)
     elif kind in (list, tuple, dict) or origin in (list, tuple, dict):
         return _coerce_container(value, kind, origin or kind, arguments)
     raise ValueError(f"expected {describe(kind)}{' or none' if optional else ''}, found {_found(value)}")
+
+
+def _is_unicode(text: str) -> bool:
+    """Not so for bytes of a command line that are no UTF-8: no file of a run could hold them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _as_float(value: int | float) -> float:
@@ -187,13 +198,33 @@ def parse_text(text: str, kind: Any) -> Any:
     return coerce(toml_value(text), kind)
 
 
+MAX_DEPTH = 64
+"""Tables within tables; the tree of a recipe is walked by recursion."""
+
+
+def check_depth(value: Any) -> None:
+    """ValueError if tables and lists are nested deeper than anybody writes them."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, Mapping | list)
+            for inner in (outer.values() if isinstance(outer, Mapping) else outer)
+        ]
+    if level:
+        raise ValueError(f"nested more than {MAX_DEPTH} deep")
+
+
 def toml_value(text: str) -> Any:
     """One TOML value, e.g. `{ use = "cosine", end = 0.8 }`."""
     # A line break could end the value and open a table of its own.
     if "\n" in text or "\r" in text:
         raise ValueError(f"expected a value on one line, found {show(text)}")
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        value = tomllib.loads(f"value = {text}")["value"]
+        check_depth(value)
+        return value
     except (tomllib.TOMLDecodeError, RecursionError):
         raise ValueError(
             f'cannot read {show(text)} as a TOML value, e.g. [1, 2] or {{ use = "name" }}'

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -35,7 +36,7 @@ def _pipeline(reference: str, settings: list[str], seed: int) -> Any:
     kind, _, name = reference.partition(":")
     if kind == "pipeline" and not Path("pipeline").is_dir():
         return build_raw({"use": name}, ("pipeline",), reference, seed, settings)[0]
-    folder, _, name = reference.rpartition(":") if not Path(reference).exists() else (reference, "", "")
+    folder, _, name = reference.rpartition(":") if not os.path.exists(reference) else (reference, "", "")
     if not folder:
         folder, name = reference, ""
     return load(folder).pipeline(name, settings)
@@ -50,7 +51,7 @@ def read_inputs(pipeline: Any, arguments: list[str]) -> Iterator[Mapping[str, An
             )
         yield from pipeline.default_items()
     for argument in arguments:
-        if argument != "-" and looks_like_file(argument) and not Path(argument).exists():
+        if argument != "-" and looks_like_file(argument) and not os.path.exists(argument):
             raise UserError(
                 f"there is no file {argument}",
                 why="an argument with a slash or a suffix is a path, never text",
@@ -60,7 +61,7 @@ def read_inputs(pipeline: Any, arguments: list[str]) -> Iterator[Mapping[str, An
             yield from json_lines(sys.stdin, "standard input")
         elif hasattr(pipeline, "read"):
             yield from pipeline.read(argument)
-        elif Path(argument).is_file():
+        elif os.path.isfile(argument):
             yield from _file(Path(argument))
         else:
             yield {"id": argument, "text": argument}
