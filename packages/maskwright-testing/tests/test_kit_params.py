@@ -9,7 +9,7 @@ from kit_toys import toy
 from test_kit_schedules import Ramp
 
 from maskwright.params import setting, slot
-from maskwright.planning import Planner
+from maskwright.planner import Planner
 from maskwright_testing import import_probe
 from maskwright_testing.params_checks import beyond_bounds
 from maskwright_testing.registry import checks_in
@@ -132,7 +132,7 @@ def test_a_setting_that_changes_on_the_way_is_found(
     verdict: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ):
     assert verdict("check_params_round_trip", "schedule", good()).outcome == "passed"
-    monkeypatch.setattr("maskwright.planning.coerce", lambda value, kind: value * 2 if kind is int else value)
+    monkeypatch.setattr("maskwright.planner.coerce", lambda value, kind: value * 2 if kind is int else value)
     result = verdict("check_params_round_trip", "schedule", good())
     assert result.reason == "count was 3 and came back as 6"
 

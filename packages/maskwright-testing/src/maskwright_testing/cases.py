@@ -32,7 +32,7 @@ from maskwright.checking import check_composition
 from maskwright.contracts import Dataset, items_of
 from maskwright.errors import Mistake, UserError
 from maskwright.params import is_params
-from maskwright.planning import Planner
+from maskwright.planner import Planner
 from maskwright.step import Step
 from maskwright.tree import Node, index_of, tags_of
 from maskwright_testing.listed_data import ListedData, sample_data

@@ -8,7 +8,7 @@ from maskwright.catalogue import catalogue
 from maskwright.contracts import Dataset, Evaluator, Fitted, Pipeline, Recipe, Schedule
 from maskwright.errors import Mistake
 from maskwright.params import REQUIRED, Field, SettingSpec, SlotSpec, fields_of, first_line
-from maskwright.planning import Planner
+from maskwright.planner import Planner
 from maskwright.tree import to_json
 from maskwright.values import coerce, optional_of
 from maskwright_testing.cases import NO_EXAMPLE, Case, Skipped, fail

@@ -13,7 +13,7 @@ from maskwright.checking import check_composition, subjects
 from maskwright.errors import RecipeError, UserError
 from maskwright.overrides import apply_overrides
 from maskwright.params import fields_of
-from maskwright.planning import Planner
+from maskwright.planner import Planner
 from maskwright.step import Step
 from maskwright.tree import Node, child_path, index_of, tags_of
 

@@ -19,6 +19,10 @@ class Subset:
 
         return subset(self.inner, self.count, self.splits, self.salt)
 
+    @classmethod
+    def example(cls, data):
+        return cls(inner=data, count=2)
+
 
 @params
 class FewShot:
@@ -33,6 +37,10 @@ class FewShot:
 
         return few_shot(self.inner, self.shots, self.salt)
 
+    @classmethod
+    def example(cls, data):
+        return cls(inner=data, shots=2)
+
 
 @params
 class Classes:
@@ -45,6 +53,10 @@ class Classes:
         from maskwright.data_wrappers import classes
 
         return classes(self.inner, self.keep)
+
+    @classmethod
+    def example(cls, data):
+        return cls(inner=data, keep=[1])
 
 
 @params
@@ -61,3 +73,7 @@ class Concat:
         from maskwright.data_wrappers import Concat as Joined
 
         return Joined(self.parts)
+
+    @classmethod
+    def example(cls, data):
+        return cls(parts=[Subset(inner=data, count=2), Classes(inner=data, keep=[0])])

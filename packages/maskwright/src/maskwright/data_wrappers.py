@@ -106,7 +106,12 @@ class Concat:
         raise IndexError(f"item {index} of {self.length(split)}")
 
     def about(self, split: str) -> Mapping[str, Any]:
-        return {"parts": [dict(part.about(split)) for part in self.parts]}
+        """What all parts say alike (their classes, say), and each part's own words."""
+        each = [dict(part.about(split)) for part in self.parts]
+        alike = {
+            key: value for key, value in each[0].items() if all(about.get(key) == value for about in each)
+        }
+        return {**alike, "parts": each}
 
     def fingerprint(self) -> str:
         return _digest(*(part.fingerprint() for part in self.parts))

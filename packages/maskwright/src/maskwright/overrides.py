@@ -8,7 +8,7 @@ from typing import Any
 
 from maskwright.errors import UserError, did_you_mean
 from maskwright.params import SlotSpec, fields_of, is_params
-from maskwright.planning import UNREADABLE, Planner, entry_name
+from maskwright.planner import UNREADABLE, Planner, entry_name
 from maskwright.sources import expand
 from maskwright.tree import ENTRY_KEYS
 from maskwright.values import optional_of, parse_text, show, toml_value

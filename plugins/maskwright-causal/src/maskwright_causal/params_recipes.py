@@ -59,6 +59,12 @@ class OrderDag:
     def example(cls):
         return cls()
 
+    @classmethod
+    def example_data(cls):
+        from maskwright_causal.params_data import Sem
+
+        return Sem.example()
+
 
 _DATA = {"use": "sem", "variables": 12, "tasks": 6, "rows": 20}
 

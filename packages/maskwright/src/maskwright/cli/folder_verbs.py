@@ -13,7 +13,8 @@ from maskwright.catalogue import catalogue
 from maskwright.cli.text import table
 from maskwright.component import KINDS
 from maskwright.errors import UserError, did_you_mean
-from maskwright.planning import Planner, plan
+from maskwright.planner import Planner
+from maskwright.planning import plan
 from maskwright.runs import new_folder, open_run, write_start
 
 

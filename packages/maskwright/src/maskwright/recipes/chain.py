@@ -10,7 +10,8 @@ from maskwright.api import LoadedRun
 from maskwright.contracts import Findings
 from maskwright.errors import UserError
 from maskwright.folder import write_atomic
-from maskwright.planning import Plan, is_entry_name, plan
+from maskwright.planner import is_entry_name
+from maskwright.planning import Plan, plan
 from maskwright.recipes.experiment import run_child
 from maskwright.runs import Run, dump_json
 from maskwright.tree import Node

@@ -10,7 +10,8 @@ from maskwright.charts import Series, line_chart, short_names
 from maskwright.contracts import Figure, Findings
 from maskwright.errors import UserError
 from maskwright.folder import RunBusy
-from maskwright.planning import Plan, is_entry_name, plan
+from maskwright.planner import is_entry_name
+from maskwright.planning import Plan, plan
 from maskwright.recipes.claims import Claim, chosen_metrics, read_claim
 from maskwright.runs import Run
 from maskwright.statistics import mean, paired_interval, spread
