@@ -32,7 +32,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def imports(session: nox.Session) -> None:
     """Who may import whom (.importlinter)."""
-    session.run("lint-imports", "--no-cache", external=True)
+    session.run(str(Path(sys.executable).parent / "lint-imports"), "--no-cache", external=True)
 
 
 @nox.session
