@@ -246,7 +246,7 @@ def test_score_is_the_gaussian_log_likelihood():
 
 
 def test_transform_gives_the_noise():
-    models, tables = problem(12, rows=300)
+    _, tables = problem(12, rows=300)
     fitted = OrderConsistentDAG(refit="ols").fit(tables)
     residuals = fitted.transform(tables)
     assert [r.shape for r in residuals] == [(300, 6)] * 3

@@ -125,16 +125,25 @@ class _Problems:
         return np.where(norms > 0, moving, zero) * self.allowed
 
     def sweep(self, due: np.ndarray) -> None:
-        """Minimise over each block in turn, in the problems where it is due (B, p)."""
-        for i in np.flatnonzero(due.any(axis=0)):
-            rows = np.flatnonzero(due[:, i])
+        """Minimise over each block in turn where it is due (B, p).
+
+        Problems are independent, so step s takes the s-th due block of each: as many steps as the busiest
+        problem has due blocks, not as many as there are blocks.
+        """
+        counts = due.sum(axis=1)
+        turn = np.argsort(~due, axis=1, kind="stable")
+        by_parent = self.second.swapaxes(0, 1)
+        for step in range(counts.max(initial=0)):
+            rows = np.flatnonzero(counts > step)
+            i = turn[rows, step]
             weight, old = self.weight[rows], self.coef[rows, :, i]
-            bend = weight * self.curvature[:, i]
-            pull = soft(bend * old + weight * self.left[rows, :, i], self.single[rows, i, None])
+            bend = weight * self.curvature[:, i].T
+            pull = bend * old + weight * self.left[rows, :, i]
+            if self.single.any():
+                pull = soft(pull, self.single[rows, i, None])
             new = shrink_block(pull, bend, self.group[rows, i], np.sqrt((old * old).sum(axis=1)))
-            change = new - old
             self.coef[rows, :, i] = new
-            self.left[rows] -= change[:, :, None] * self.second[:, i]
+            self.left[rows] -= (new - old)[:, :, None] * by_parent[i]
 
 
 def shrink_block(pull: np.ndarray, bend: np.ndarray, group: np.ndarray, guess: np.ndarray) -> np.ndarray:
