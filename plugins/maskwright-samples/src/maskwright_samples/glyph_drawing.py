@@ -10,7 +10,7 @@ from maskwright_samples.glyph_shapes import font_file
 Frame = Literal["line", "box"]
 
 SIDE = 32  # pixels
-RECIPE = 2  # raise it when a picture changes: cached pictures are then drawn again
+RECIPE = 3  # raise it when a picture changes: cached pictures are then drawn again
 
 SUPERSAMPLING = 4  # frame "line" is drawn this much larger
 CAP_HEIGHT = 16  # pixels: height of H in frame "line"
@@ -44,37 +44,43 @@ class Pen:
         return pixels if pixels.any() else None
 
     def _on_line(self, character: str) -> Image.Image | None:
-        """Size and height as in a line of text; centred in x; what is too large is shifted, then shrunk."""
+        """Size and height as in a line of text; ink centred in x; what is too large is shrunk, then shifted."""
         side = SIDE * SUPERSAMPLING
-        font = self._font
-        left, top, right, bottom = font.getbbox(character, anchor="ls")
-        if right <= left or bottom <= top:
-            return None
-        if max(right - left, bottom - top) > side:
+        found = _ink(character, self._font)
+        if found is not None and max(found[0].size) > side:
             # One per cent less than fits: hinting rounds outlines up to whole pixels.
-            font = font.font_variant(size=0.99 * font.size * side / max(right - left, bottom - top))
-            left, top, right, bottom = font.getbbox(character, anchor="ls")
-        x = (side - (right - left)) // 2 - left
-        y = min(max(BASELINE * SUPERSAMPLING, -top), side - bottom)
+            smaller = self._font.font_variant(size=0.99 * self._font.size * side / max(found[0].size))
+            found = _ink(character, smaller)
+        if found is None:
+            return None
+        ink, top = found
+        x = (side - ink.width) // 2
+        y = min(max(BASELINE * SUPERSAMPLING + top, 0), side - ink.height)
         canvas = Image.new("L", (side, side))
-        ImageDraw.Draw(canvas).text((x, y), character, fill=255, font=font, anchor="ls")
+        canvas.paste(ink, (x, y))
         # Area means: Lanczos would leave faint ripples of ink in patches that are meant to be empty.
         return canvas.reduce(SUPERSAMPLING)
 
     def _in_box(self, character: str) -> Image.Image | None:
         """The larger side scaled to 26 pixels, centred."""
-        left, top, right, bottom = self._font.getbbox(character, anchor="ls")
-        if right <= left or bottom <= top:
+        found = _ink(character, self._font)
+        if found is None:
             return None
-        canvas = Image.new("L", (right - left, bottom - top))
-        ImageDraw.Draw(canvas).text((-left, -top), character, fill=255, font=self._font, anchor="ls")
-        ink = canvas.getbbox()
-        if ink is None:
-            return None
-        canvas = canvas.crop(ink)
-        scale = BOX_SIDE / max(canvas.size)
-        width, height = (max(1, round(length * scale)) for length in canvas.size)
-        small = canvas.resize((width, height), Image.Resampling.LANCZOS)
+        ink, _ = found
+        scale = BOX_SIDE / max(ink.size)
+        width, height = (max(1, round(length * scale)) for length in ink.size)
+        small = ink.resize((width, height), Image.Resampling.LANCZOS)
         picture = Image.new("L", (SIDE, SIDE))
         picture.paste(small, ((SIDE - width) // 2, (SIDE - height) // 2))
         return picture
+
+
+def _ink(character: str, font: ImageFont.FreeTypeFont) -> tuple[Image.Image, int] | None:
+    """The drawing without margins, and its first row counted from the baseline (negative: above)."""
+    left, top, right, bottom = font.getbbox(character, anchor="ls")  # holds the advance, not only the ink
+    if right <= left or bottom <= top:
+        return None
+    canvas = Image.new("L", (right - left, bottom - top))
+    ImageDraw.Draw(canvas).text((-left, -top), character, fill=255, font=font, anchor="ls")
+    ink = canvas.getbbox()
+    return None if ink is None else (canvas.crop(ink), top + ink[1])

@@ -15,8 +15,8 @@ from maskwright_samples.glyph_shapes import font_file
 CELL = 112  # pixels: pictures are enlarged by the largest whole factor that stays within
 GAP = 12  # pixels between cells
 LETTERS = 11  # pixels per em of the words
-LINES = 4  # most lines of words below a picture
-WIDTH = 18  # characters in a line, about CELL pixels
+LINES = 5  # most lines of words below a picture
+WIDTH, FACE_WIDTH = 18, 15  # characters in a line, about CELL pixels; names of faces have more capitals
 PAPER, INK, FAINT = (255, 255, 255), (20, 20, 20), (150, 150, 150)
 
 
@@ -77,7 +77,7 @@ def _words(item: Mapping[str, Any], classes: Sequence[str] | None) -> list[str]:
         text = str(classes[item["label"]] if classes else item["label"])
     else:
         text = str(item["id"])
-    face = [item["face"]] if "face" in item else []
+    face = textwrap.wrap(item.get("face", ""), FACE_WIDTH)
     lines = textwrap.wrap(text, WIDTH)
     room = LINES - len(face)
     if len(lines) > room:
