@@ -143,8 +143,20 @@ class _Check:
             self.wrong(node.path, f'there is no part "{node.target}"{did_you_mean(node.target, known)}')
         elif self.resolve(node) is None:
             self.wrong(node.path, f'the reference to "{node.target}" leads back to itself')
-        elif node.path == node.target or node.path.startswith(node.target + "."):
-            self.wrong(node.path, f'a part cannot hold itself: "{node.target}" lies above')
+        elif self.is_held(node):
+            self.wrong(node.path, f'a part cannot hold itself: "{node.target}" leads back here')
+
+    def is_held(self, reference: Node) -> bool:
+        """Whether what a reference stands for holds the reference, directly or through other references."""
+        waiting, seen = [reference.target], {reference.target}
+        while waiting:
+            for node in self.index[waiting.pop()].walk():
+                if node is reference:
+                    return True
+                if node.is_reference and node.target in self.index and node.target not in seen:
+                    seen.add(node.target)
+                    waiting.append(node.target)
+        return False
 
     def evaluator(
         self, node: Node, fields: frozenset[str] | None, renamed: dict[str, tuple[str, ...]]

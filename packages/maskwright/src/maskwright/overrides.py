@@ -119,8 +119,12 @@ class _Override:
                 self.wrong(f'"{word}" is empty: fill it first, {word}=NAME')
             return
         if not spec.many:
-            raw[word] = self._table(present, spec.kinds)
-            self.apply(raw[word], spec.kinds, rest)
+            if isinstance(present, Mapping) and default is not None and not {"use", "ref"} & present.keys():
+                present = self.planner.with_default(present, default)
+            table = self._table(present, spec.kinds)
+            if table is not None:
+                raw[word] = table
+                self.apply(table, spec.kinds, rest)
             return
         entries = list(present) if isinstance(present, list | tuple) else [present]
         names = [entry_name(entry, self.planner.catalogue) for entry in entries]
@@ -130,15 +134,18 @@ class _Override:
             )
             return
         place = names.index(rest[0])
-        entries[place] = self._table(entries[place], spec.kinds)
+        table = self._table(entries[place], spec.kinds)
+        if table is None:
+            return
+        entries[place] = table
         raw[word] = entries
         if len(rest) == 1:
             self.wrong(f"names a whole entry; set one of its settings, {self.path}.SETTING=value")
         else:
-            self.apply(entries[place], spec.kinds, rest[1:])
+            self.apply(table, spec.kinds, rest[1:])
 
-    def _table(self, present: Any, kinds: tuple[str, ...]) -> dict[str, Any]:
-        """What fills a slot now, as a table that can be changed."""
+    def _table(self, present: Any, kinds: tuple[str, ...]) -> dict[str, Any] | None:
+        """What fills a slot now, as a table that can be changed; None if it is nothing of the kind."""
         if is_params(present):
             present = self.planner.to_raw(present)
         if isinstance(present, str):
@@ -146,6 +153,9 @@ class _Override:
             present = {"use": "from-run", "run": present} if is_run else {"use": present}
         elif isinstance(present, int | float):
             present = {"use": "constant", "value": float(present)}
+        if not isinstance(present, Mapping):
+            self.wrong(f"what is there is no component: {show(present)}")
+            return None
         return (
             expand(dict(present), self.planner.catalogue, self.path)
             if kinds == ("recipe",)
@@ -172,6 +182,9 @@ class _Override:
     def _into_table(self, raw: dict[str, Any], word: str, rest: list[str]) -> None:
         """Settings of type table: the value is TOML if it reads as TOML, else text."""
         table = raw.setdefault(word, {})
+        if not isinstance(table, dict):
+            self.wrong(f'"{word}" is no table')
+            return
         for step in rest[:-1]:
             table = table.setdefault(step, {})
             if not isinstance(table, dict):

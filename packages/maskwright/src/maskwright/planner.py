@@ -70,7 +70,7 @@ class Planner:
             if default is None:
                 self.wrong(path, f'needs use = "name" of a {" or ".join(kinds)}')
                 return None
-            raw = self._with_default(raw, default)
+            raw = self.with_default(raw, default)
         if raw["use"] == "from-run":
             return self._from_run(raw, kinds, path, in_list, needs)
         listed = self._find(raw["use"], kinds, path)
@@ -89,7 +89,7 @@ class Planner:
             looks_like_path(text) and os.path.isfile(Path(text) / "resolved.json")
         )
 
-    def _with_default(self, raw: Mapping[str, Any], default: Any) -> Mapping[str, Any]:
+    def with_default(self, raw: Mapping[str, Any], default: Any) -> Mapping[str, Any]:
         if isinstance(default, str):
             return {"use": default, **raw}
         if isinstance(default, int | float):
@@ -197,7 +197,9 @@ class Planner:
         node = self.node(merge(part.raw, dict(changed)), kinds, path)
         if node is None:
             return None
-        node.source = FromRun(part.run, words["run"], part.path, words["at"], dict(changed))
+        node.source = FromRun(
+            part.run, words["run"], part.path, words["at"], dict(changed), part.seed, part.seed_path
+        )
         node.name = str(raw.get("as", node.name)) if in_list else ""
         if any(key in raw for key in ENTRY_KEYS):
             node.entry = self._entry(raw, path)

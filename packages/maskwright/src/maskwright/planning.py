@@ -10,7 +10,7 @@ import attrs
 from maskwright.catalogue import catalogue
 from maskwright.errors import Mistake, RecipeError, UserError
 from maskwright.params import is_params
-from maskwright.planner import Planner
+from maskwright.planner import UNREADABLE, Planner
 from maskwright.sources import expand, looks_like_path, read_file
 from maskwright.tree import Node, to_json
 from maskwright.values import coerce
@@ -63,6 +63,7 @@ def plan(
     raw = expand(dict(raw), planner.catalogue, name)
     raw = apply_overrides(raw, overrides, planner)
     chosen = raw.get("seed", 0) if seed is None else seed
+    chosen = 0 if chosen is UNREADABLE else chosen
     try:
         chosen = coerce(chosen, int)
         if chosen < 0:

@@ -42,6 +42,10 @@ class FromRun:
     part: str
     at: str
     changed: dict[str, Any]
+    seed: int = 0
+    """Seed of that run: generated data must come out as they were there."""
+    seed_path: str = ""
+    """What its randomness was derived from there, see `Builder.build`."""
 
 
 @attrs.define(eq=False)
@@ -111,17 +115,20 @@ def index_of(root: Node) -> dict[str, Node]:
     return {node.path: node for node in root.walk()}
 
 
-def tags_of(node: Node, index: dict[str, Node]) -> frozenset[str]:
+def tags_of(node: Node, index: dict[str, Node], above: frozenset[str] = frozenset()) -> frozenset[str]:
     """What a node provides: its component's tags, those its settings add, what an `inherit` slot passes on,
     and every caveat from anywhere below."""
+    if node.path in above:
+        return frozenset()  # references in a circle, which the checks report
+    above |= {node.path}
     if node.is_reference:
         target = index.get(node.target)
-        return tags_of(target, index) if target is not None and target is not node else frozenset()
+        return tags_of(target, index, above) if target is not None else frozenset()
     own: frozenset[str] = node.listed.component.provides if node.listed is not None else frozenset()
     if node.params is not None and hasattr(node.params, "tags"):
         own |= frozenset(node.params.tags())
     for slot, child in node.children():
-        below = tags_of(child, index)
+        below = tags_of(child, index, above)
         own |= below if node.spec(slot).inherit else caveats_of(below)
     return own
 
