@@ -108,7 +108,11 @@ def test_one_mistake(text: str, parts: list[str], here: Command, tmp_path: Path)
         ("bad.json", b"{", "bad.json is not valid JSON"),
         ("list.json", b"[1]", "list.json holds a list, not a table"),
         ("latin.toml", b'use = "\xe4"', "latin.toml is not UTF-8 text"),
-        ("deep.json", b'{"use": "toy-train", "values": ' + b"[" * 500 + b"]" * 500 + b"}", "nested more than 64 deep"),
+        (
+            "deep.json",
+            b'{"use": "toy-train", "values": ' + b"[" * 500 + b"]" * 500 + b"}",
+            "nested more than 64 deep",
+        ),
         ("deeper.json", b"[" * 100_000, "deeper.json cannot be read"),
         ("large.toml", b"#" * 5_000_000, "large.toml is too large for a recipe"),
         ("long.json", b'{"use": "toy-train", "steps": ' + b"9" * 5000 + b"}", "long.json cannot be read"),
