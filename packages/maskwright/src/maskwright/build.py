@@ -12,10 +12,9 @@ from maskwright.catalogue import catalogue
 from maskwright.checking import check_composition, subjects
 from maskwright.errors import RecipeError, UserError
 from maskwright.overrides import apply_overrides
-from maskwright.params import fields_of
 from maskwright.planner import Planner
 from maskwright.step import Step
-from maskwright.tree import Node, child_path, index_of, tags_of
+from maskwright.tree import Node, index_of, seeds_of, tags_of
 
 
 @attrs.frozen
@@ -40,61 +39,59 @@ class Builder:
     step: Step
     parts: dict[str, Any] = attrs.field(factory=dict)
     index: dict[str, Node] = attrs.field(init=False)
+    seeds: dict[str, tuple[int, str]] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.index = index_of(self.root)
+        self.seeds = seeds_of(self.root, self.step.seed)
 
-    def build(self, node: Node, seed_path: str = "") -> Any:
-        """The built part of `node`. `seed_path` is its path without the `inherit` slots on the way, so that a
-        part starts out the same whether it is wrapped or not."""
+    def build(self, node: Node) -> Any:
+        """The built part of `node`; a part that several paths refer to is built once."""
         if node.ready is not None:
             return node.ready
         if node.is_reference:
-            target = self.index[node.target]
-            return self.build(target, target.path)
+            return self.build(self.index[node.target])
         if node.path not in self.parts:
-            self.parts[node.path] = self._build(node, seed_path)
+            self.parts[node.path] = self._build(node)
         return self.parts[node.path]
 
-    def _build(self, node: Node, seed_path: str) -> Any:
-        assert node.cls is not None and node.params is not None
+    def _build(self, node: Node) -> Any:
+        assert node.params is not None
         made = copy.copy(node.params)
-        fields = fields_of(node.cls)
         # Evaluators last: they name other parts of the tree by path.
         for name in sorted(node.slots, key=lambda name: "evaluator" in node.spec(name).kinds):
             spec, value = node.spec(name), node.slots[name]
-            below = seed_path if spec.inherit else child_path(seed_path, name)
             if not spec.build:
                 built = value
             elif isinstance(value, list):
-                built = [self._entry(child, child_path(below, child.name)) for child in value]
+                built = [self._entry(child) for child in value]
             else:
-                built = None if value is None else self.build(value, below)
+                built = None if value is None else self.build(value)
             object.__setattr__(made, name, built)
-        assert set(node.slots) <= set(fields)
-        part = self._call(made, seed_path)
+        part = self._call(made, node.path)
         if node.source is not None:
             restore(part, node, self)
         return part
 
-    def _call(self, made: Any, seed_path: str) -> Any:
+    def _call(self, made: Any, path: str) -> Any:
         build = type(made)._build_part
         if "seed" in inspect.signature(build).parameters:
-            return build(made, seed=self.step.fork("build", seed_path).stream("init"))
+            seed, seed_path = self.seeds[path]
+            return build(made, seed=Step(seed).fork("build", seed_path).stream("init"))
         return build(made)
 
-    def _entry(self, node: Node, seed_path: str) -> Any:
+    def _entry(self, node: Node) -> Any:
         if node.kind != "evaluator" or node.entry is None:
-            return self.build(node, seed_path)
+            return self.build(node)
         entry = node.entry
-        evaluator = self.build(node, seed_path)
-        data = None if entry.data is None else self.build(entry.data, child_path(seed_path, "data"))
+        evaluator = self.build(node)
+        data = None if entry.data is None else self.build(entry.data)
         if entry.through is not None:
-            subject, path = self.build(entry.through, child_path(seed_path, "through")), entry.through.path
+            subject, path = self.build(entry.through), entry.through.path
         else:
             expects = node.listed.component.expects if node.listed is not None else frozenset()
             target = self.index[entry.on] if entry.on else next(subjects(self.index, node, expects))
-            subject, path = self.build(target, target.path), target.path
+            subject, path = self.build(target), target.path
         return Evaluation(node.name, evaluator, subject, path, data, entry.split, entry.every)
 
     def fitted_nodes(self) -> list[Node]:

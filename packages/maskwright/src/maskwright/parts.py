@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from maskwright.errors import UserError, did_you_mean
-from maskwright.tree import Node, index_of, tags_of, to_json
+from maskwright.tree import Node, index_of, seeds_of, tags_of, to_json
 
 EXTRA_PARTS = "parts/index.json"
 """Parts that a recipe offers beside its slots, or in another shape than planned: path -> raw table."""
@@ -20,6 +20,8 @@ class FoundPart:
     raw: dict[str, Any]
     path: str
     run: Path | None
+    seed: int
+    seed_path: str
 
 
 def run_tree(folder: Path) -> Node:
@@ -79,12 +81,13 @@ def find_part(
                 f'there is no earlier stage "{name}"{did_you_mean(name, stages)}',
                 cure=f"earlier stages: {known}",
             )
-        folder, root, extra = None, stages[name], {}
+        folder, root, extra, seed = None, stages[name], {}, 0
     else:
         if not run or "\0" in run:
             raise UserError('from-run needs run = "FOLDER"')
         folder = Path(run)
         root, extra = run_tree(folder), extra_parts(folder)
+        seed = int(json.loads((folder / "resolved.json").read_text(encoding="utf-8")).get("seed", 0))
     words = " or ".join(kinds)
     index = index_of(root)
     if not part:
@@ -98,13 +101,15 @@ def find_part(
             )
         part = offered[0]
     if part in extra:
-        return FoundPart(extra[part], part, folder)
+        return FoundPart(extra[part], part, folder, seed, part)
     if part not in index or not part:
         raise UserError(
             f'{run} has no part "{part}"{did_you_mean(part, index)}',
             cure=f"its parts: {', '.join(path for path in index if path)}",
         )
-    return FoundPart(_inlined(to_json(_followed(index[part], index)), index), part, folder)
+    found = _followed(index[part], index)
+    seed, seed_path = seeds_of(root, seed)[found.path]
+    return FoundPart(_inlined(to_json(found), index), part, folder, seed, seed_path)
 
 
 def _followed(node: Node, index: Mapping[str, Node]) -> Node:

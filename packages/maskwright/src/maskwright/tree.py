@@ -45,7 +45,7 @@ class FromRun:
     seed: int = 0
     """Seed of that run: generated data must come out as they were there."""
     seed_path: str = ""
-    """What its randomness was derived from there, see `Builder.build`."""
+    """What its randomness was derived from there, see `seeds_of`."""
 
 
 @attrs.define(eq=False)
@@ -113,6 +113,30 @@ def child_path(path: str, *names: str) -> str:
 def index_of(root: Node) -> dict[str, Node]:
     """Path -> node for the whole tree."""
     return {node.path: node for node in root.walk()}
+
+
+def seeds_of(root: Node, seed: int) -> dict[str, tuple[int, str]]:
+    """Path -> (seed, seed path) of every node: what its randomness is derived from.
+
+    The seed path leaves out `inherit` slots, so that a part starts out the same whether it is wrapped or not. A part
+    of an earlier run keeps that run's seed and its path there: generated data come out as they were.
+    """
+    found: dict[str, tuple[int, str]] = {}
+
+    def visit(node: Node, seed: int, path: str) -> None:
+        if node.source is not None:
+            seed, path = node.source.seed, node.source.seed_path
+        found[node.path] = seed, path
+        for slot, child in node.children():
+            below = path if node.spec(slot).inherit else child_path(path, slot)
+            visit(child, seed, child_path(below, child.name))
+        if node.entry is not None:
+            for word, extra in (("through", node.entry.through), ("data", node.entry.data)):
+                if extra is not None:
+                    visit(extra, seed, child_path(path, word))
+
+    visit(root, seed, "")
+    return found
 
 
 def tags_of(node: Node, index: dict[str, Node], above: frozenset[str] = frozenset()) -> frozenset[str]:
