@@ -145,9 +145,8 @@ def main() -> None:
             continue
         mean = {name: np.mean([line[name] for line in good]) for name in ("seconds", "shd", "tpr")}
         note = "" if len(good) == len(own) else f"   {len(own) - len(good)} failed: {own[-1]['error']}"
-        print(
-            f"{key[0]:>3} {key[1]:>5}  {key[2]:<20} {mean['seconds']:8.2f} {mean['shd']:6.1f} {mean['tpr']:5.2f}{note}"
-        )
+        numbers = f"{mean['seconds']:8.2f} {mean['shd']:6.1f} {mean['tpr']:5.2f}"
+        print(f"{key[0]:>3} {key[1]:>5}  {key[2]:<20} {numbers}{note}")
     if options.out:
         options.out.write_text(json.dumps(lines, indent=1) + "\n")
 

@@ -43,12 +43,12 @@ def cpu(work: Callable[[], Any], repeat: int) -> tuple[float, Any]:
     return min(times), answer
 
 
-def own_against_conic(repeat: int) -> dict[str, float]:
-    """The convex step at p = 30, K = 8, n = 60, order given, penalty by the theory's formula."""
-    grams = Grams.from_rows(draw(30, 8, 60, 120, 40))
+def own_against_conic(rows: int, factor: float, repeat: int) -> dict[str, float]:
+    """The convex step at p = 30, K = 8, order given, penalty `factor` times the theory's formula."""
+    grams = Grams.from_rows(draw(30, 8, rows, 120, 40))
     order = OrderConsistentDAG().fit_covariance(grams.second, grams.counts).order_index_
     allowed = allowed_by_order(order, ~np.eye(30, dtype=bool))
-    penalty = Penalty(group=0.5 * np.sqrt(8 * np.log(30) / 60))
+    penalty = Penalty(group=factor * 0.5 * np.sqrt(8 * np.log(30) / rows))
     fit_allowed(grams, allowed, penalty)  # warm; the repetitions below warm the other side
     own, (coef, _) = cpu(lambda: fit_allowed(grams, allowed, penalty), 5 * repeat)
     conic, (other, _) = cpu(lambda: fit_allowed(grams, allowed, penalty, backend="cvxpy"), repeat)
@@ -57,6 +57,7 @@ def own_against_conic(repeat: int) -> dict[str, float]:
         "bcd seconds": own,
         "cvxpy seconds": conic,
         "cvxpy / bcd": conic / own,
+        "edges": int(coef.any(axis=0).sum()),
         "objective bcd": value,
         "objective bcd - cvxpy": value - wanted,
         "largest weight difference": float(np.abs(coef - other).max()),
@@ -87,8 +88,13 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # of scales and the like; the data are generated
     result = {
-        "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}, numpy {np.__version__}",
-        "convex step p=30 K=8 n=60": own_against_conic(options.repeat),
+        "machine": f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}",
+        **{
+            f"convex step p=30 K=8 n={rows}, {factor} x theory": own_against_conic(
+                rows, factor, options.repeat
+            )
+            for rows, factor in ((20, 1), (20, 3), (60, 1), (60, 3), (200, 1), (200, 3))
+        },
         "fit, CPU seconds": fits(options.repeat),
     }
     for title, numbers in result.items():

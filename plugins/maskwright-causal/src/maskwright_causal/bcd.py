@@ -15,8 +15,10 @@ from .objective import Penalty, soft
 
 # Cap on sweeps; KKT decides when to stop, and whoever asks is told when it did not.
 MAX_SWEEPS = 1_000
-# Every so many sweeps all blocks are minimised, not only those that Newton steps cannot help.
+# Every so many sweeps active blocks take part even where Newton steps are full.
 SWEEP_ALL = 5
+# Blocks of a problem in one sweep: the worst ones. Newton follows, and settles those that more would only nudge.
+WORST = 4
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ def solve(
         if sweeps % SWEEP_ALL:
             # Where Newton just made a full step it does so again; only groups at zero need the sweep.
             due &= (lengths[open_] < 1)[:, None] | ~task.coef.any(axis=1)
+        if due.shape[1] > WORST:
+            due &= residual >= np.partition(residual * due, -WORST, axis=1)[:, -WORST, None]
         task.sweep(due)
         lengths = newton_step(task.second, task.weight, task.single, task.group, task.coef, task.left)
         sweeps += 1

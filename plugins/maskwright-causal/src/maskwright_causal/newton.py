@@ -33,9 +33,9 @@ def newton_step(
     by_size = by_size[sizes[by_size] > 0]
     tasks = second.shape[0]
     while len(by_size):
-        # Problems of like size share a batch, padded to the largest of them.
+        # Problems of like size share a batch, padded to the largest of them: at most twice the smallest, or + 5.
         smallest = sizes[by_size[0]]
-        wanted = np.searchsorted(sizes[by_size], smallest + max(2, smallest // 3), side="right")
+        wanted = np.searchsorted(sizes[by_size], smallest + max(5, smallest), side="right")
         largest = sizes[by_size[wanted - 1]]
         taken = max(1, min(wanted, BATCH_NUMBERS // (tasks * largest**2)))
         rows, by_size = by_size[:taken], by_size[taken:]
@@ -94,26 +94,32 @@ def _batch_step(
     else:
         step = plain
     step = np.where(moving & np.isfinite(step), step, 0.0)
-    length = _best_length(gram, weight, single, group, x, left, step)
-    return length[:, None, None] * step, length
+    return _best_move(gram, weight, single, group, x, left, step)
 
 
-def _best_length(gram, weight, single, group, x, left, step) -> np.ndarray:
-    """The length (B,) in LENGTHS with the lowest objective, 0 where none is lower than here.
+def _best_move(gram, weight, single, group, x, left, step) -> tuple[np.ndarray, np.ndarray]:
+    """The move (B, K, m) of lowest objective among LENGTHS of the step, and its length (B,), 0 where none is lower.
 
-    Differences are formed before summing, so that steps of size 1e-12 are still judged rightly.
+    Groups that a length carries to the other side of zero are put at zero: that is where they are heading, and
+    without it one of them would hold back all others. Differences are formed before summing, so that moves of
+    size 1e-12 are still judged rightly.
     """
-    drop = (weight[:, :, None] * left * step).sum(axis=(1, 2))
-    bent = (gram @ step.swapaxes(0, 1)[..., None])[..., 0].swapaxes(0, 1)
-    curve = (weight[:, :, None] * step * bent).sum(axis=(1, 2))
-    change = -LENGTHS[:, None] * drop + 0.5 * LENGTHS[:, None] ** 2 * curve
     moved = x + LENGTHS[:, None, None, None] * step
+    crossed = (moved * x).sum(axis=2, keepdims=True) <= 0
+    moved = np.where(crossed, 0.0, moved)
     if single.any():
-        change = change + (single * (np.abs(moved) - np.abs(x)).sum(axis=2)).sum(axis=2)
+        moved = np.where(moved * x < 0, 0.0, moved)
+    move = moved - x  # (L, B, K, m)
+    bent = np.matmul(gram.swapaxes(0, 1), np.moveaxis(move, 0, 3))  # (B, K, m, L)
+    slope = weight[:, :, None] * (np.moveaxis(0.5 * bent, 3, 0) - left)
+    change = (slope * move).sum(axis=(2, 3))
+    if single.any():
+        change += (single * (np.abs(moved) - np.abs(x)).sum(axis=2)).sum(axis=2)
     if group.any():
         old = np.sqrt((x * x).sum(axis=1))
         new = np.sqrt((moved * moved).sum(axis=2))
-        squares = ((moved - x) * (moved + x)).sum(axis=2)  # new^2 - old^2 without cancellation
-        change = change + (group * squares / np.where(new + old > 0, new + old, 1.0)).sum(axis=2)
-    best = np.argmin(change, axis=0)
-    return np.where(change[best, np.arange(len(x))] < 0, LENGTHS[best], 0.0)
+        squares = (move * (moved + x)).sum(axis=2)  # new^2 - old^2 without cancellation
+        change += (group * squares / np.where(new + old > 0, new + old, 1.0)).sum(axis=2)
+    best, rows = np.argmin(change, axis=0), np.arange(len(x))
+    downhill = change[best, rows] < 0
+    return np.where(downhill[:, None, None], move[best, rows], 0.0), np.where(downhill, LENGTHS[best], 0.0)
