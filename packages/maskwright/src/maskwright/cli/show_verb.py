@@ -96,8 +96,7 @@ def _sample(listed: Listed, arguments: argparse.Namespace) -> int:
         )
     length = data.length(split)
     count = min(arguments.sample, length)
-    # Evenly spread over the split: the first items are often alike.
-    items = [data.item(split, i * length // count, Step()) for i in range(count)]
+    items = [data.item(split, index, Step()) for index in spread_over(length, count)]
     print(f"{listed.reference}, split {split}: {count} of {length} items")
     if arguments.out:
         if not hasattr(data, "picture"):
@@ -112,6 +111,17 @@ def _sample(listed: Listed, arguments: argparse.Namespace) -> int:
         for key, value in item.items():
             print(f"  {key}: {_short(value)}")
     return 0
+
+
+def spread_over(length: int, count: int) -> list[int]:
+    """`count` different indices below `length`, spread by the golden ratio: a stride would fall into step with
+    data that lie in blocks of equal size."""
+    chosen: dict[int, None] = {}
+    number = 0
+    while len(chosen) < count:
+        chosen[int(number * 0.6180339887498949 % 1 * length)] = None
+        number += 1
+    return sorted(chosen)
 
 
 def _short(value: Any) -> str:
