@@ -14,7 +14,7 @@ from maskwright.errors import RecipeError, UserError
 from maskwright.overrides import apply_overrides
 from maskwright.planner import Planner
 from maskwright.step import Step
-from maskwright.tree import Node, index_of, seeds_of, tags_of
+from maskwright.tree import FromRun, Node, child_path, index_of, seeds_of, tags_of
 
 
 @attrs.frozen
@@ -114,39 +114,46 @@ class Builder:
 
 
 def restore(part: Any, node: Node, builder: Builder) -> None:
-    """Put the state of an earlier run into a freshly built part."""
-    source = node.source
-    assert source is not None
-    if source.run is None:
+    """Put the state of an earlier run into a freshly built part; first that of the run which that run took it from."""
+    assert node.source is not None
+    # Parts inside that come from a run of their own were restored when they were built.
+    missing = [
+        inner
+        for inner in node.walk()
+        if (inner is node or inner.source is None)
+        and not inner.is_reference
+        and "fitted" in tags_of(inner, builder.index)
+    ]
+    for source in _oldest_first(node.source):
+        if source.run is None:
+            raise UserError(
+                f"{source.label} has not run yet", where=node.path, cure="run the chain it belongs to"
+            )
+        for inner in list(missing):
+            folder = source.run / "parts" / _path_there(inner, node, source)
+            if folder.is_dir():
+                (part if inner is node else builder.parts[inner.path]).load(folder)
+                missing.remove(inner)
+        recipe = _recipe_class(source.run)
+        if hasattr(recipe, "restore_part"):
+            recipe.restore_part(source.run, source.part, source.at, part)
+    if missing:
+        source, there = node.source, _path_there(missing[0], node, node.source)
         raise UserError(
-            f"{source.label} has not run yet", where=node.path, cure="run the chain it belongs to"
-        )
-    restored = _restore_fitted(part, node, builder, source.run, source.part)
-    recipe = _recipe_class(source.run)
-    if hasattr(recipe, "restore_part"):
-        recipe.restore_part(source.run, source.part, source.at, part)
-        restored = True
-    if not restored and "fitted" in tags_of(node, builder.index):
-        raise UserError(
-            f'{source.run} holds no saved state of "{source.part}"',
-            where=str(source.run / "parts" / source.part),
+            f'{source.run} holds no saved state of "{there}"',
+            where=f"{source.run}/parts/{there}",
             why="the run stopped before it was saved, or the folder was damaged",
             cure=f"maskwright resume {source.run}",
         )
 
 
-def _restore_fitted(part: Any, node: Node, builder: Builder, run: Path, part_path: str) -> bool:
-    restored = False
-    for inner in node.walk():
-        if inner.is_reference or "fitted" not in tags_of(inner, builder.index):
-            continue
-        below = inner.path.removeprefix(node.path)
-        folder = run / "parts" / f"{part_path}{below}"
-        if folder.is_dir():
-            built = part if inner is node else builder.parts[inner.path]
-            built.load(folder)
-            restored = True
-    return restored
+def _path_there(inner: Node, node: Node, source: FromRun) -> str:
+    """The path that `inner`, a part of `node`, has in the run that `node` comes from."""
+    return child_path(source.part, inner.path.removeprefix(node.path).lstrip("."))
+
+
+def _oldest_first(source: FromRun) -> list[FromRun]:
+    return [*(_oldest_first(source.before) if source.before is not None else []), source]
 
 
 def _recipe_class(run: Path) -> Any:

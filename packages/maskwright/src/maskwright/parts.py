@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from maskwright.errors import UserError, did_you_mean
-from maskwright.tree import Node, index_of, seeds_of, tags_of, to_json
+from maskwright.tree import ENTRY_KEYS, Node, index_of, seeds_of, tags_of, to_json
 
 EXTRA_PARTS = "parts/index.json"
 """Parts that a recipe offers beside its slots, or in another shape than planned: path -> raw table."""
@@ -109,7 +109,10 @@ def find_part(
         )
     found = _followed(index[part], index)
     seed, seed_path = seeds_of(root, seed)[found.path]
-    return FoundPart(_inlined(to_json(found), index), part, folder, seed, seed_path)
+    raw = _inlined(to_json(found), index)
+    # Its name in a list, and how an evaluator was put to work there, stay behind.
+    left = {"as"} | (set(ENTRY_KEYS) if found.entry is not None else set())
+    return FoundPart({key: raw[key] for key in raw if key not in left}, part, folder, seed, seed_path)
 
 
 def _followed(node: Node, index: Mapping[str, Node]) -> Node:
@@ -124,6 +127,7 @@ def _inlined(raw: Any, index: Mapping[str, Node]) -> Any:
         return [_inlined(entry, index) for entry in raw]
     if not isinstance(raw, dict):
         return raw
-    if set(raw) == {"ref"} and raw["ref"] in index:
-        return _inlined(to_json(_followed(index[raw["ref"]], index)), index)
+    if isinstance(raw.get("ref"), str) and raw["ref"] in index:
+        found = _inlined(to_json(_followed(index[raw["ref"]], index)), index)
+        return found | ({"as": raw["as"]} if "as" in raw else {})
     return {key: _inlined(value, index) for key, value in raw.items()}

@@ -194,14 +194,17 @@ class Planner:
         except UserError as error:
             self.wrong(path, f"{error.what}{f' ({error.why})' if error.why else ''}\n{error.cure}".rstrip())
             return None
-        node = self.node(merge(part.raw, dict(changed)), kinds, path)
+        over = {"set": dict(changed)} if part.raw.get("use") == "from-run" else dict(changed)
+        node = self.node(merge(part.raw, over), kinds, path)
         if node is None:
             return None
+        before = node.source
+        seed, seed_path = (before.seed, before.seed_path) if before else (part.seed, part.seed_path)
         node.source = FromRun(
-            part.run, words["run"], part.path, words["at"], dict(changed), part.seed, part.seed_path
+            part.run, words["run"], part.path, words["at"], dict(changed), seed, seed_path, before
         )
         node.name = str(raw.get("as", node.name)) if in_list else ""
-        if any(key in raw for key in ENTRY_KEYS):
+        if any(key in raw for key in ENTRY_KEYS) or (in_list and node.kind == "evaluator"):
             node.entry = self._entry(raw, path)
         return node
 

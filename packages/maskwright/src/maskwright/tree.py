@@ -46,6 +46,8 @@ class FromRun:
     """Seed of that run: generated data must come out as they were there."""
     seed_path: str = ""
     """What its randomness was derived from there, see `seeds_of`."""
+    before: "FromRun | None" = None
+    """Where that run had the part from, if it did not begin with it."""
 
 
 @attrs.define(eq=False)
@@ -157,36 +159,48 @@ def tags_of(node: Node, index: dict[str, Node], above: frozenset[str] = frozense
     return own
 
 
-def to_json(node: Node) -> Any:
-    """The tree as plain data that can be planned again: every value, components with their package."""
+def to_json(node: Node, base: str = "") -> Any:
+    """The tree as plain data that can be planned again: every value, components with their package.
+
+    `base` is the path of the enclosing recipe, from which paths of other parts are written.
+    """
     if node.is_reference:
-        return {"ref": node.target}
-    if node.source is not None:
+        result: dict[str, Any] = {"ref": _from(base, node.target)}
+    elif node.source is not None:
         source = node.source
-        raw: dict[str, Any] = {
-            "use": "from-run",
-            "run": source.label if source.run is None else str(source.run),
+        run = source.label if source.run is None else str(source.run)
+        result = {"use": "from-run", "run": run, "part": source.part, "at": source.at}
+        result |= {"set": plain(source.changed)} if source.changed else {}
+    else:
+        result = {
+            "use": node.listed.qualified if node.listed is not None else f"(not declared) {node.reference}"
         }
-        raw |= {"part": source.part, "at": source.at}
-        return raw | ({"set": source.changed} if source.changed else {})
-    use = node.listed.qualified if node.listed is not None else f"(not declared) {node.reference}"
-    result: dict[str, Any] = {"use": use}
     if node.name:
         result["as"] = node.name
-    for key, value in node.settings.items():
-        result[key] = plain(value)
-    for slot, value in node.slots.items():
-        if isinstance(value, list):
-            result[slot] = [to_json(child) for child in value]
-        else:
-            result[slot] = None if value is None else to_json(value)
+    if node.kind == "recipe":
+        base = node.path
+    if node.source is None and not node.is_reference:
+        result |= {key: plain(value) for key, value in node.settings.items()}
+        for slot, value in node.slots.items():
+            if isinstance(value, list):
+                result[slot] = [to_json(child, base) for child in value]
+            else:
+                result[slot] = None if value is None else to_json(value, base)
     if node.entry is not None:
         entry = node.entry
-        result |= {key: value for key in ("on", "split", "every") if (value := getattr(entry, key))}
+        result |= {"on": _from(base, entry.on)} if entry.on else {}
+        result |= {key: value for key in ("split", "every") if (value := getattr(entry, key))}
         result |= {
-            key: to_json(value) for key in ("through", "data") if (value := getattr(entry, key)) is not None
+            key: to_json(value, base)
+            for key in ("through", "data")
+            if (value := getattr(entry, key)) is not None
         }
     return result
+
+
+def _from(base: str, path: str) -> str:
+    """A path as it is written inside the recipe at `base`."""
+    return path.removeprefix(f"{base}.") if base else path
 
 
 def plain(value: Any) -> Any:

@@ -27,6 +27,8 @@ def _source(raw: Any) -> tuple[Any, Any]:
     if not isinstance(raw, Mapping):
         raise UserError(f"expected a recipe table, found {show(raw)}")
     if "file" in raw:
+        if not isinstance(raw["file"], str):
+            raise UserError(f"file: expected text, found {show(raw['file'])}")
         return raw["file"], {key: value for key, value in raw.items() if key != "file"}
     return raw, {}
 
@@ -62,7 +64,7 @@ def _with_folders(raw: Any, folders: Mapping[str, Path]) -> Any:
         return {key: _with_folders(value, folders) for key, value in raw.items()}
     if isinstance(raw, list):
         return [_with_folders(value, folders) for value in raw]
-    if isinstance(raw, str) and raw.startswith("stage:"):
+    if isinstance(raw, str) and raw.startswith("stage:") and raw.removeprefix("stage:") in folders:
         return str(folders[raw.removeprefix("stage:")].absolute())
     return raw
 

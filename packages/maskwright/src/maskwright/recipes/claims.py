@@ -126,6 +126,8 @@ def _check_curve(params: Any) -> Iterator[tuple[str, str]]:
     ):
         yield "curve.x", "expected a table of numbers, { arm = number, … }"
         return
+    if not isinstance(label := params.curve.get("label", ""), str):
+        yield "curve.label", f"expected text, found {show(label)}"
     entries = params.curve.get("metrics", [])
     if not isinstance(entries, list) or not all(_is_pattern(entry) for entry in entries):
         yield "curve.metrics", "expected a list of metric names, or of lists of them that share a picture"
