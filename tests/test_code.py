@@ -159,8 +159,24 @@ def test_the_rule_on_counts_itself(source: str, lines: list[int]):
     assert uncounted(ast.parse(source)) == lines
 
 
+CHECKS = ("assert", "check", "raises", "warns")
+
+
+def is_strict(node: ast.AST) -> bool:
+    """The argument in run(..., check=True) and in simplefilter("error")."""
+    match node:
+        case ast.keyword(arg="check", value=ast.Constant(value=True)):
+            return True
+        case ast.Call(func=ast.Attribute(attr="simplefilter"), args=[ast.Constant(value="error"), *_]):
+            return True
+    return False
+
+
 def silent_tests(tree: ast.Module) -> list[str]:
-    """Test functions in which nothing is asserted, neither there nor in the functions of the module that they call."""
+    """Test functions in which nothing is asserted, neither there nor in the functions of the module that they call.
+
+    A subprocess whose exit status is checked and a filter that turns warnings into errors assert something too.
+    """
     calls: dict[str, set[str]] = {}
     checking: set[str] = set()
     for function in ast.walk(tree):

@@ -24,14 +24,17 @@ def release(version: str) -> tuple[int, ...]:
 
 
 def foreign(names: list[str]) -> dict[str, str]:
-    """Direct dependencies of some of our packages on others' packages: name to lower bound, the highest one asked."""
+    """Direct dependencies of some of our packages on others' packages: name to lower bound.
+
+    One constraint file proves the bounds of several packages, so all of them must state the same one.
+    """
     bounds: dict[str, str] = {}
     for name in names:
         for line in BY_NAME[name].requirements():
             bound = re.search(r">=([\d.]+)", line)
             if distribution(line) not in OURS and bound:
-                old = bounds.get(distribution(line), "0")
-                bounds[distribution(line)] = max(old, bound[1], key=release)
+                known = bounds.setdefault(distribution(line), bound[1])
+                assert known == bound[1], f"{name} asks for {line}, another package for >={known}"
     return bounds
 
 
