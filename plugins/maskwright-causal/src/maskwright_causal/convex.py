@@ -12,7 +12,7 @@ from .objective import Penalty, gradient, kkt_residuals
 Backend = Literal["bcd", "cvxpy"]
 
 
-def allowed_by_order(order: Sequence[int], possible: np.ndarray) -> np.ndarray:
+def allowed_by_order(order: Sequence[int] | np.ndarray, possible: np.ndarray) -> np.ndarray:
     """bool (p, p): i may be a parent of j when it comes earlier and the edge is `possible`."""
     place = np.empty(len(order), dtype=int)
     place[np.asarray(order)] = np.arange(len(order))

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import networkx as nx
 import numpy as np
@@ -20,7 +20,7 @@ from .knowledge import Edge, check_order, read_knowledge, read_order
 from .likelihood import log_likelihood
 from .noise import unbiased_variance
 from .objective import Penalty, PenaltyName, lambda_max
-from .penalty_choice import RULES, choose
+from .penalty_choice import RULES, Rule, choose
 from .simulation import draw
 from .solvers import SOLVERS, Joint, Method, Solver, allowed_quickly, fit_joint
 from .sortability import varsortability
@@ -69,7 +69,7 @@ class OrderConsistentDAG(TransformerMixin, BaseEstimator):
         self,
         solver: Solver = "topdown",
         penalty: PenaltyName = "l1l2",
-        alpha: float | str = "theory",
+        alpha: float | Rule = "theory",
         *,
         l1_ratio: float = 0.5,
         threshold: float = 0.3,
@@ -80,7 +80,7 @@ class OrderConsistentDAG(TransformerMixin, BaseEstimator):
         forbidden: Sequence[Edge] | None = None,
         required: Sequence[Edge] | None = None,
         tiers: Sequence[Sequence[str]] | None = None,
-        columns: str = "same",
+        columns: Literal["same", "common"] = "same",
         backend: Backend = "bcd",
         restarts: int = 0,
         cv: int = 5,

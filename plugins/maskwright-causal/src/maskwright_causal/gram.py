@@ -65,16 +65,16 @@ class Grams:
                     why="no table of numbers has such a covariance; pairwise deletion of gaps often makes one",
                     cure="compute it from complete rows",
                 )
-        counts = np.asarray(counts, dtype=np.int64)
-        if counts.shape != (len(second),) or (counts < 2).any():
+        rows = np.asarray(counts, dtype=np.int64)
+        if rows.shape != (len(second),) or (rows < 2).any():
             raise UserError(
-                f"need {len(second)} row counts of at least 2, got {counts.tolist()}",
+                f"need {len(second)} row counts of at least 2, got {rows.tolist()}",
                 where="counts",
                 cure="give the number of rows behind each covariance matrix",
             )
         shape = second.shape[:2]
         return cls(
-            second, counts, np.zeros(shape) if means is None else np.asarray(means, float), np.ones(shape)
+            second, rows, np.zeros(shape) if means is None else np.asarray(means, float), np.ones(shape)
         )
 
     def weighted(self, weights: np.ndarray) -> "Grams":

@@ -67,11 +67,11 @@ def read_knowledge(
     clash = np.argwhere(needed & ~possible)
     if len(clash):
         cause, effect = (list(variables)[i] for i in clash[0])
-        tier = seen.get(cause, -1) > seen.get(effect, -1) >= 0
+        tiers_say_so = seen.get(cause, -1) > seen.get(effect, -1) >= 0
         raise UserError(
-            f"the edge {cause} -> {effect} is required and {'against the tiers' if tier else 'forbidden'}",
+            f"the edge {cause} -> {effect} is required and {'against the tiers' if tiers_say_so else 'forbidden'}",
             where="required",
-            cure=f"remove it from required, or {'move one of the variables' if tier else 'from forbidden'}",
+            cure=f"remove it from required, or {'move one of the variables' if tiers_say_so else 'from forbidden'}",
         )
     before = needed | tiered
     names = list(variables)

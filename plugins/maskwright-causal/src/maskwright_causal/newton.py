@@ -97,7 +97,15 @@ def _batch_step(
     return _best_move(gram, weight, single, group, x, left, step)
 
 
-def _best_move(gram, weight, single, group, x, left, step) -> tuple[np.ndarray, np.ndarray]:
+def _best_move(
+    gram: np.ndarray,
+    weight: np.ndarray,
+    single: np.ndarray,
+    group: np.ndarray,
+    x: np.ndarray,
+    left: np.ndarray,
+    step: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
     """The move (B, K, m) of lowest objective among LENGTHS of the step, and its length (B,), 0 where none is lower.
 
     Groups that a length carries to the other side of zero are put at zero: that is where they are heading, and

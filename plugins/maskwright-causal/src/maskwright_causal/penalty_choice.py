@@ -66,7 +66,7 @@ def strengths_below(top: float, theory: float) -> np.ndarray:
 
 
 def path(
-    grams: Grams, allowed: np.ndarray, unit: Penalty, strengths: Sequence[float], tol: float = 1e-6
+    grams: Grams, allowed: np.ndarray, unit: Penalty, strengths: np.ndarray, tol: float = 1e-6
 ) -> list[np.ndarray]:
     """Weights (K, p, p) for every strength, each started from the one before."""
     found: list[np.ndarray] = []

@@ -124,7 +124,7 @@ def _best_move(
     own = sets[place : place + size]
     best, where = 0.0, place
 
-    right = _open_places(order[place + size :][:REACH], lambda other: before[block, other].any())
+    right = _open_places(order[place + size :][:REACH], lambda other: bool(before[block, other].any()))
     ahead = sets[place + size :][: len(right)]
     now = costs.get(block, own)
     lost = _cumulative(costs, right, [s & ~bits for s in ahead], ahead)
@@ -135,7 +135,7 @@ def _best_move(
         if gain > best:
             best, where = float(gain), place + distance
 
-    left = _open_places(order[:place][::-1][:REACH], lambda other: before[other, block].any())
+    left = _open_places(order[:place][::-1][:REACH], lambda other: bool(before[other, block].any()))
     ahead = [sets[place - distance] for distance in range(1, len(left) + 1)]
     passed = _unions(left)
     room = np.cumsum(costs.get(left, ahead) - floor[left]) if left else np.zeros(0)

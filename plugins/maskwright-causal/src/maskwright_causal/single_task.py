@@ -7,6 +7,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .estimator import OrderConsistentDAG
+from .penalty_choice import Rule
+from .solvers import Solver
 
 
 class NotearsLinear(TransformerMixin, BaseEstimator):
@@ -29,10 +31,10 @@ class NotearsLinear(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        alpha: float | str = "theory",
+        alpha: float | Rule = "theory",
         *,
         threshold: float = 0.3,
-        solver: str = "continuous",
+        solver: Solver = "continuous",
         random_state: int = 0,
     ) -> None:
         self.alpha = alpha
