@@ -14,7 +14,7 @@ from maskwright.component import KINDS
 from maskwright.contracts import Pipeline
 from maskwright.errors import UserError, did_you_mean
 from maskwright.findings import load_findings
-from maskwright.folder import RunLock, sweep
+from maskwright.folder import RunLock, read_table, sweep
 from maskwright.metrics import read_metrics
 from maskwright.params import SlotSpec, fields_of
 from maskwright.parts import candidates, extra_parts, run_tree
@@ -36,10 +36,9 @@ class LoadedRun:
     def status(self) -> dict[str, Any]:
         """`{"status": "finished", "step": …}`; `unknown` before the first status was written."""
         path = self.folder / "status.json"
-        return (
-            json.loads(path.read_text(encoding="utf-8"))
-            if path.is_file()
-            else {"status": "unknown", "step": 0}
+        unknown = {"status": "unknown", "step": 0}
+        return unknown | (
+            read_table(path, f"remove it, then  maskwright resume {self.folder}") if path.is_file() else {}
         )
 
     @property
@@ -140,14 +139,7 @@ def load(folder: str | Path) -> LoadedRun:
     if not os.path.isfile(folder / "resolved.json"):
         what = "is not a run folder" if os.path.exists(folder) else "does not exist"
         raise UserError(f"{folder} {what}", where=str(folder), cure="give a folder that holds resolved.json")
-    try:
-        json.loads((folder / "resolved.json").read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(
-            f"{folder / 'resolved.json'} is damaged",
-            why=str(error),
-            cure="run the recipe again from recipe.toml",
-        ) from None
+    read_table(folder / "resolved.json", "run the recipe again from recipe.toml")
     return LoadedRun(folder)
 
 
@@ -194,9 +186,7 @@ def resume(
             _only_report(opened.folder)
         return opened
     made = plan(opened.folder / "resolved.json")
-    recipe = json.loads((opened.folder / "resolved.json").read_text(encoding="utf-8"))["use"].partition("@")[
-        0
-    ]
+    recipe = str(opened.resolved.get("use", "")).partition("@")[0]
     made.source = made.source if made.source != "resolved.json" else recipe
     made.text = ""
     made.require()

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -94,6 +95,17 @@ def write_folder(path: Path, fill: Callable[[Path], Any]) -> None:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         sync_folder(path.parent)
+
+
+def read_table(path: Path, cure: str) -> dict[str, Any]:
+    """The table in a JSON file of a run folder; UserError with this cure when somebody damaged it."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(table, dict):
+            raise ValueError("it holds no table")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is damaged", where=str(path), why=str(error), cure=cure) from None
+    return table
 
 
 class Journal:

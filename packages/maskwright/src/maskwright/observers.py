@@ -21,7 +21,7 @@ class Observers:
             trace(f"{hook} -> {name}")
             try:
                 implementation.function(**{word: arguments[word] for word in implementation.argnames})
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self.switched_off.add(name)
                 print(
                     f"maskwright: the observer {name} failed in {hook} and is switched off for this run "

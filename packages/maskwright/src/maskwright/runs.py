@@ -18,7 +18,7 @@ from maskwright.contracts import Findings
 from maskwright.environment import describe_environment, differences, refuse_drift
 from maskwright.errors import UserError
 from maskwright.findings import check_findings, renamed_split, save_findings
-from maskwright.folder import TMP, RunLock, sweep, write_atomic, write_folder
+from maskwright.folder import TMP, RunLock, read_table, sweep, write_atomic, write_folder
 from maskwright.observers import Observers
 from maskwright.parts import EXTRA_PARTS
 from maskwright.planning import Plan
@@ -94,6 +94,8 @@ class Run:
     pictures: bool = True
     started: float = attrs.field(factory=time.monotonic)
     step_number: int = 0
+    accept_drift: bool = False
+    """Recipes with child runs hand it on."""
 
     # -- for recipes -------------------------------------------------------------------------------------
 
@@ -244,7 +246,7 @@ def open_run(
     lock = RunLock(folder)
     try:
         sweep(folder)
-        environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+        environment = read_table(folder / "environment.json", "run the recipe again in another folder")
         now = describe_environment(packages_of(root))
         if not accept_drift:
             refuse_drift(environment, now, str(folder / "environment.json"))
@@ -262,7 +264,17 @@ def open_run(
         log_file = metrics.MetricsLog(folder)
         shown = progress if progress is not None else quiet_progress()
         return Run(
-            folder, plan, lock, log_file, Observers(), info, builder, shown, pictures, step_number=done
+            folder,
+            plan,
+            lock,
+            log_file,
+            Observers(),
+            info,
+            builder,
+            shown,
+            pictures,
+            step_number=done,
+            accept_drift=accept_drift,
         )
     except BaseException:
         lock.release()

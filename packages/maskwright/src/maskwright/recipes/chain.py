@@ -86,7 +86,8 @@ class ChainRecipe:
             reused = keys[name] in earlier
             folders[name] = earlier[keys[name]] if reused else run.folder / "stages" / name
             if not reused:
-                run_child(plan(_with_folders(planned.resolved(), folders)), folders[name], run.pictures)
+                made = plan(_with_folders(planned.resolved(), folders))
+                run_child(made, folders[name], run.pictures, run.accept_drift)
             finished = LoadedRun(folders[name])
             for metric, value in finished.last_metrics().items():
                 run.log(done, {f"{name}/{metric}": value if value is not None else float("nan")})

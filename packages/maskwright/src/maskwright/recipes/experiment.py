@@ -52,7 +52,7 @@ def _flat(changes: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def run_child(made: Plan, folder: Path, pictures: bool = False) -> LoadedRun:
+def run_child(made: Plan, folder: Path, pictures: bool = False, accept_drift: bool = False) -> LoadedRun:
     """Run a plan in `folder`, go on where it stopped, or leave it when finished."""
     patience = time.monotonic() + ORPHAN_PATIENCE
     while True:
@@ -66,7 +66,7 @@ def run_child(made: Plan, folder: Path, pictures: bool = False) -> LoadedRun:
                     why="the recipe was changed since",
                     cure="start anew in another folder with --out",
                 )
-            return resume(folder, pictures=pictures)
+            return resume(folder, pictures=pictures, accept_drift=accept_drift)
         except RunBusy:
             if time.monotonic() > patience:
                 raise
@@ -97,14 +97,16 @@ class ExperimentRecipe:
         folders = {(arm, seed): run.folder / "children" / arm / f"seed-{seed}" for arm, seed in jobs}
         if self.params.workers == 1:
             for job in jobs:
-                yield job, run_child(plans[job], folders[job])
+                yield job, run_child(plans[job], folders[job], accept_drift=run.accept_drift)
             return
         from joblib import Parallel, delayed, parallel_config
 
         with parallel_config("loky", inner_max_num_threads=1):
             work = Parallel(n_jobs=self.params.workers, return_as="generator")
             raws = {job: plans[job].resolved() for job in jobs}
-            results = work(delayed(_child_in_worker)(raws[job], folders[job]) for job in jobs)
+            results = work(
+                delayed(_child_in_worker)(raws[job], folders[job], run.accept_drift) for job in jobs
+            )
             for job, _ in zip(jobs, results, strict=True):
                 yield job, LoadedRun(folders[job])
 
@@ -214,8 +216,8 @@ class ExperimentRecipe:
         return points
 
 
-def _child_in_worker(raw: dict[str, Any], folder: Path) -> None:
-    run_child(plan(raw), folder)
+def _child_in_worker(raw: dict[str, Any], folder: Path, accept_drift: bool) -> None:
+    run_child(plan(raw), folder, accept_drift=accept_drift)
 
 
 def _numbers(values: Mapping[str, float | None]) -> dict[str, float]:
