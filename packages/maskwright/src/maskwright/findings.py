@@ -85,7 +85,10 @@ def save_findings(run: "Run", name: str, findings: Findings, step: int) -> None:
     figures = []
     if run.pictures and findings.figures is not None:
         for figure in findings.figures():
-            file = f"{_safe(figure.name)}{figure.suffix}"
+            file, again = f"{_safe(figure.name)}{figure.suffix}", 1
+            while any(file == drawn["file"] for drawn in figures):
+                again += 1
+                file = f"{_safe(figure.name)}-{again}{figure.suffix}"
             run.artefact(f"{base}/{file}", figure.data)
             figures.append(
                 {"name": figure.name, "caption": figure.caption, "file": file, "media": figure.media}

@@ -25,6 +25,7 @@ from maskwright.planning import Plan
 from maskwright.progress import Progress, quiet_progress
 from maskwright.step import Step
 from maskwright.tree import Node
+from maskwright.values import show
 
 
 @attrs.frozen
@@ -145,15 +146,24 @@ class Run:
 
     def artefact(self, name: str, data: bytes) -> Path:
         """Keep a file under `artefacts/`; `name` may have folders but cannot leave it."""
-        path = (self.folder / "artefacts" / name).resolve()
-        if not path.is_relative_to((self.folder / "artefacts").resolve()):
-            raise UserError(f'the artefact name "{name}" leads out of the run folder')
+        path = self._inside("artefacts", name)
         write_atomic(path, data)
+        return path
+
+    def _inside(self, place: str, name: str) -> Path:
+        """The file `name` below a folder of the run; names may come from data."""
+        root = (self.folder / place).resolve()
+        words = name.split("/")
+        if not name or "\0" in name or any(len(w.encode()) > 150 or w.startswith(TMP) for w in words):
+            raise UserError(f"{show(name)} is no name for a file in {place}", cure="use a short plain name")
+        path = (root / name).resolve()
+        if path == root or not path.is_relative_to(root):
+            raise UserError(f"the name {show(name)} leads out of {place} of the run folder")
         return path
 
     def save_part(self, path: str, part: Any) -> None:
         """Keep what a fitted part saves; afterwards it is only ever loaded."""
-        write_folder(self.folder / "parts" / path, part.save)
+        write_folder(self._inside("parts", path), part.save)
 
     def has_part(self, path: str) -> bool:
         return (self.folder / "parts" / path).is_dir()
