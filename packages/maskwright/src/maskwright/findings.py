@@ -71,6 +71,8 @@ def plain_value(value: Any) -> Any:
         value = value.tolist()
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()  # half a character cannot be written
     if isinstance(value, Mapping):
         return {str(key): plain_value(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -82,7 +84,7 @@ def save_findings(run: "Run", name: str, findings: Findings, step: int) -> None:
     """Keep findings under artefacts/findings/<step>-<name>/, the JSON file last."""
     base = f"findings/{step:08d}-{name}"
     notes = list(findings.notes)
-    figures = []
+    figures: list[dict[str, str]] = []
     if run.pictures and findings.figures is not None:
         for figure in findings.figures():
             file, again = f"{_safe(figure.name)}{figure.suffix}", 1
