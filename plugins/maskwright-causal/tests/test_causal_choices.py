@@ -10,6 +10,7 @@ from maskwright_causal.convex import least_squares
 from maskwright_causal.generators import random_models, union_supports
 from maskwright_causal.gram import Grams
 from maskwright_causal.graph_metrics import edge_metrics
+from maskwright_causal.noise import unbiased_variance
 from maskwright_causal.penalty_choice import information_criterion, theory_strength
 
 
@@ -156,6 +157,14 @@ def test_unequal_noise_weights_the_loss():
     assert fitted.converged_
     assert fitted.noise_variance_[:, 5].min() > 25
     assert not np.allclose(fitted.coef_, plain.coef_)
+
+
+def test_noise_variances_are_unbiased_with_many_parents():
+    noise = np.random.Generator(np.random.Philox(key=Step(seed=11).stream("noise")))
+    grams = Grams.from_rows(noise.standard_normal((400, 10, 5)))
+    coef = least_squares(grams, np.triu(np.ones((5, 5), bool), 1))
+    # 10 rows, the mean and up to 4 parents: without counting both the last would come out as 0.5.
+    np.testing.assert_allclose(unbiased_variance(grams, coef).mean(axis=0), 1.0, atol=0.12)
 
 
 def test_a_loud_table_does_not_drown_the_others():

@@ -151,8 +151,15 @@ def test_kkt_residuals_see_a_weight_that_is_off():
     coef, _ = fit_allowed(grams, allowed, penalty)
     assert kkt_residuals(grams, coef, penalty, allowed).max() < 1e-7
     cause, effect = np.argwhere(group_norms(coef) > 0)[0]
-    coef[0, cause, effect] += 0.01
-    assert kkt_residuals(grams, coef, penalty, allowed)[cause, effect] > 1e-3
+    off = coef.copy()
+    off[0, cause, effect] += 0.01
+    assert kkt_residuals(grams, off, penalty, allowed)[cause, effect] > 1e-3
+    # A group wrongly at zero is off by what its pull, shrunk by the single part, exceeds the group part.
+    off[:, cause, effect] = 0.0
+    pull = np.abs(gradient(grams, off)[:, cause, effect])
+    excess = np.linalg.norm(np.maximum(pull - 0.1, 0)) - 0.2
+    assert excess > 0.01
+    assert kkt_residuals(grams, off, penalty, allowed)[cause, effect] == pytest.approx(excess)
 
 
 def test_a_task_given_twice_counts_like_a_stronger_penalty():
