@@ -121,6 +121,7 @@ def ink(pixels):
 
 @pytest.mark.parametrize("face", FACES)
 def test_capitals_stand_on_the_line_and_are_16_pixels_high(face):
+    assert len(FACES) == 16
     top, bottom, left, right = ink(Pen(face, "line").draw("H"))
     # Hinting moves an edge by up to a quarter of a pixel, and a row with little ink is a row.
     assert top in (23 - 16 - 1, 23 - 16) and bottom in (23 - 1, 23)
