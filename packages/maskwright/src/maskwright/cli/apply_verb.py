@@ -111,11 +111,16 @@ def write_results(pipeline: Any, results: list[Mapping[str, Any]], out: Path) ->
             pipeline.write(results[0], out)
             return
         out.mkdir(parents=True)
+        taken: set[str] = set()
         for number, result in enumerate(results):
-            name = "".join(
-                c if c.isalnum() or c in "-_." else "-" for c in str(result.get("id", number))
-            ).lstrip(".")
-            pipeline.write(result, out / (name or str(number)))
+            plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in str(result.get("id", number)))
+            name = plain.lstrip(".")[:60] or str(number)
+            stem, suffix = os.path.splitext(name)
+            while name in taken:  # two items of one name, or of names that differ in what was replaced
+                stem += f"-{number}"
+                name = stem + suffix
+            taken.add(name)
+            pipeline.write(result, out / name)
         return
     lines = [json.dumps(plain_value(dict(result)), ensure_ascii=False) for result in results]
     write_atomic(out, ("\n".join(lines) + "\n").encode())
