@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import run_command, toy_environment, write_distribution
+from commands import run_command, toy_environment, write_distribution
 
 from maskwright.catalogue import load_catalogue
 from maskwright.errors import UserError

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Command
+from commands import Command
 from kill_harness import contents
 
 KILLS = int(os.environ.get("MASKWRIGHT_KILLS", "10"))

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Command, run_command, toy_environment, write_distribution
+from commands import Command, run_command, toy_environment, write_distribution
 
 HEAD = "from maskwright import Component, hookimpl\nMASKWRIGHT_API = 1\n"
 

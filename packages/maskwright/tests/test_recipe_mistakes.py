@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import Command
+from commands import Command
 
 from maskwright.planning import plan
 

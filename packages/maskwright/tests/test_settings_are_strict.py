@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from conftest import Command
+from commands import Command
 from toyplugin.params import Counts, Loss, Train
 
 from maskwright import api

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Command
+from commands import Command
 
 from maskwright import api
 from maskwright.cli.apply_verb import looks_like_file
