@@ -1,7 +1,7 @@
 """Reads the K tables handed to `fit` and refuses what would silently give a wrong graph."""
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -334,8 +334,11 @@ def _check_collinear(task: str, rows: np.ndarray, variables: list[str]) -> None:
             )
 
 
-def warn_of_scales(tables: Tables, sortability: float, *, stacklevel: int = 3) -> None:
-    """What can be fitted but not trusted: standardised columns, wild scales, coded categories."""
+def warn_of_scales(tables: Tables, sortability: Callable[[], float], *, stacklevel: int = 3) -> None:
+    """What can be fitted but not trusted: standardised columns, wild scales, coded categories.
+
+    `sortability` is asked only where scales differ: it costs p products of (p, p) matrices.
+    """
     pooled = np.mean([rows.var(axis=0) for rows in tables.rows], axis=0)
     pooled = np.where(pooled > 0, pooled, np.nan)
     low, high = np.nanargmin(pooled), np.nanargmax(pooled)
@@ -350,7 +353,7 @@ def warn_of_scales(tables: Tables, sortability: float, *, stacklevel: int = 3) -
         warnings.warn(
             f"the scales differ by a factor of {np.sqrt(pooled[high] / pooled[low]):.0f} ({tables.variables[low]!r} "
             f"to {tables.variables[high]!r}). The method is not scale invariant: the order will mostly follow the "
-            f"variances (varsortability of the fitted graphs: {sortability:.2f}, 1 = sorting columns by variance "
+            f"variances (varsortability of the fitted graphs: {sortability():.2f}, 1 = sorting columns by variance "
             "already gives it); bring related quantities to one unit",
             DataWarning,
             stacklevel=stacklevel,
