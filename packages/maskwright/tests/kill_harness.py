@@ -25,7 +25,7 @@ from typing import Any
 
 from maskwright.cli.main import main
 
-CALLS = ("write", "fsync", "replace", "mkdir", "ftruncate")
+CALLS = ("write", "fsync", "replace", "mkdir", "ftruncate", "unlink", "rmdir")
 NEED_SPACE = ("write", "fsync", "mkdir")
 EQUAL = ("metrics.jsonl", "parts", "checkpoints", "artefacts")
 """What has to be equal; report, status and timing need not be."""

@@ -3,12 +3,15 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from maskwright import api
 from maskwright.planning import plan
+from maskwright.recipes.claims import Claim
+from maskwright.recipes.experiment import ExperimentRecipe
 
 BASE = {"use": "toy-train", "steps": 1, "objective": {"use": "toy-loss", "speed": 0.5}}
 CLAIM = {"metric": "train/loss", "arm": "high", "control": "low", "direction": "up", "margin": 0.9}
@@ -57,9 +60,39 @@ def test_one_seed_has_no_interval(tmp_path: Path):
     assert (found["verdict"], found["95 % low"], found["95 % high"]) == ("not enough seeds", None, None)
 
 
-def test_a_metric_that_nobody_logged_shows_nothing(tmp_path: Path):
+def test_a_metric_that_nobody_logged_is_a_mistake_and_no_result(tmp_path: Path):
     [found] = verdicts(tmp_path, claims=[{**CLAIM, "metric": "train/los"}])
-    assert (found["verdict"], found["pairs"], found["gain"]) == ("not shown", 0, None)
+    assert (found["verdict"], found["pairs"], found["gain"]) == ("no such metric", 0, None)
+    assert found["note"] == 'no run logged train/los — did you mean "train/loss"?'
+
+
+def test_a_run_that_diverged_does_not_win_by_absence():
+    claim = Claim("loss", "a", "b", "down")
+    verdict = claim.judge([1.0, 1.1, 1.2], 5, "no value for seeds 3, 4", ["loss"])
+    assert (verdict.word, verdict.note) == ("not shown", "no value for seeds 3, 4")
+    assert claim.judge([1.0, 1.1, 1.2], 3, "", ["loss"]).word == "shown"
+
+
+def test_values_that_are_missing_are_named():
+    recipe = ExperimentRecipe(SimpleNamespace(seeds=[0, 1, 2], pair_by="seed"))
+    values = (
+        {("a", s): {"loss": 1.0} for s in range(3)}
+        | {("b", s): {"loss": 2.0} for s in (0, 2)}
+        | {("b", 1): {}}
+    )
+    gains, missing = recipe._gains(Claim("loss", "a", "b", "down"), values)
+    assert (gains, missing) == ([1.0, 1.0], "no value for seeds 1")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"control": "high"}, 'arm and control are both "high"'),
+        ({"control": "", "direction": "", "at_most": 1.0, "factor": 2.0}, "at_most compares with a number"),
+    ],
+)
+def test_claims_that_cannot_be_meant(change: dict[str, Any], message: str):
+    assert message in " ".join(mistakes(claims=[{**CLAIM, **change}]))
 
 
 def test_fixed_bounds_and_factors(tmp_path: Path):

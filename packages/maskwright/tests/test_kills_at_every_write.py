@@ -1,6 +1,6 @@
 """A run that is killed at any of its writes, or meets a full disk there, loses nothing that was saved.
 
-With MASKWRIGHT_KILLS=100 every write is tried; by default every second, to keep the tests short.
+A kill is tried at every write; half-written buffers and full disks at some, or at all with MASKWRIGHT_KILLS=100.
 """
 
 import json
@@ -17,7 +17,7 @@ HARNESS = Path(__file__).with_name("kill_harness.py")
 TRAIN = [
     "toy-train",
     "-q",
-    "steps=2",
+    "steps=5",  # more checkpoints than are kept, so that removing one is hit as well
     "objective.encoder=toy-counts",
     "data.count=2",
     "evaluators=toy-score",
@@ -57,7 +57,7 @@ def broken(
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize(("mode", "stride"), [("kill", 2), ("half", 8), ("full", 7)])
+@pytest.mark.parametrize(("mode", "stride"), [("kill", 1), ("half", 11), ("full", 11)])
 def test_a_run(mode: str, stride: int, environment: dict[str, str], tmp_path: Path):
     """ "half" differs from "kill" at os.write only, and a disk that is full at one call is full at the next."""
     result = broken(mode, 1 if THOROUGH else stride, TRAIN + NO_REPORT, environment, tmp_path)
@@ -74,9 +74,9 @@ def test_a_run_that_ends_with_its_report(mode: str, environment: dict[str, str],
     assert result["tried"] >= 4
 
 
-@pytest.mark.parametrize(("mode", "stride"), [("kill", 23), ("full", 29)])
+@pytest.mark.parametrize(("mode", "stride"), [("kill", 41), ("full", 43)])
 def test_a_chain(mode: str, stride: int, environment: dict[str, str], tmp_path: Path):
     (tmp_path / "chain.toml").write_text(CHAIN)
     result = broken(mode, stride, ["chain.toml", "-q", *NO_REPORT], environment, tmp_path)
     assert not result["failures"], json.dumps(result["failures"], indent=1)
-    assert result["tried"] >= 5
+    assert result["tried"] >= 3

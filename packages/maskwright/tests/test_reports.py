@@ -143,13 +143,14 @@ def test_no_name_from_data_leaves_the_run_folder(name: str, tmp_path: Path):
     "name", ["../x", "/x", "a/../../x", "../artefacts-not/x", "..", ".", ""], ids=lambda name: name or "empty"
 )
 def test_no_artefact_leaves_its_folder(name: str, tmp_path: Path):
+    from maskwright.folder import RunLock
     from maskwright.planning import plan
     from maskwright.runs import new_folder, open_run, write_start
 
     made = plan("toy-train")
     folder = new_folder("a", tmp_path / "a")
     write_start(folder, made, [])
-    run = open_run(folder, made)
+    run = open_run(folder, made, RunLock(folder))
     before = set(tmp_path.rglob("*"))
     with pytest.raises(UserError, match="artefacts"):
         run.artefact(name, b"x")

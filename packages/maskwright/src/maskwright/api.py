@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from maskwright.params import SlotSpec, fields_of
 from maskwright.parts import candidates, extra_parts, run_tree
 from maskwright.planning import Plan, Source, plan
 from maskwright.progress import Progress
-from maskwright.runs import new_folder, open_run, write_start
+from maskwright.runs import Run, lock_new, new_folder, open_run, write_start
 from maskwright.tree import Node, index_of
 
 __all__ = ["LoadedRun", "load", "plan", "resume", "run", "start"]
@@ -171,9 +171,29 @@ def start(
     made.require()
     made.resolved()
     folder = new_folder(made.source, Path(out) if out is not None else None)
-    write_start(folder, made, typed)
-    _execute(folder, made, progress, pictures, accept_drift=False)
+    begin(folder, made, typed, progress=progress, pictures=pictures)
     return LoadedRun(folder)
+
+
+def begin(
+    folder: Path,
+    made: Plan,
+    typed: Iterable[str] = (),
+    *,
+    progress: Progress | None = None,
+    pictures: bool = True,
+    before: Callable[[Path], None] | None = None,
+) -> None:
+    """Run a plan in an empty folder. `before` may put state there once the folder is locked (an import does)."""
+    lock = lock_new(folder)
+    try:
+        if before is not None:
+            before(folder)
+        write_start(folder, made, typed)
+    except BaseException:
+        lock.release()
+        raise
+    _execute(folder, made, lock, progress, pictures, accept_drift=False)
 
 
 def resume(
@@ -190,7 +210,7 @@ def resume(
     made.source = made.source if made.source != "resolved.json" else recipe
     made.text = ""
     made.require()
-    _execute(opened.folder, made, progress, pictures, accept_drift)
+    _execute(opened.folder, made, RunLock(opened.folder), progress, pictures, accept_drift)
     return opened
 
 
@@ -206,9 +226,11 @@ def _only_report(folder: Path) -> None:
         lock.release()
 
 
-def _execute(folder: Path, made: Plan, progress: Progress | None, pictures: bool, accept_drift: bool) -> None:
+def _execute(
+    folder: Path, made: Plan, lock: RunLock, progress: Progress | None, pictures: bool, accept_drift: bool
+) -> None:
     """Run the recipe in its folder; whatever happens, the folder says how it ended."""
-    opened = open_run(folder, made, progress=progress, pictures=pictures, accept_drift=accept_drift)
+    opened = open_run(folder, made, lock, progress=progress, pictures=pictures, accept_drift=accept_drift)
     status, error = "failed", None
     try:
         opened.set_status("running")
@@ -225,15 +247,16 @@ def _execute(folder: Path, made: Plan, progress: Progress | None, pictures: bool
         raise
     finally:
         _finish(opened, status, error)
-    if pictures:
-        from maskwright.report import write_report
-
-        write_report(folder)
 
 
-def _finish(opened: Any, status: str, error: str | None) -> None:
+def _finish(opened: Run, status: str, error: str | None) -> None:
+    """Say how the run ended and write its page, still under the lock."""
     try:
         opened.set_status(status, error)
+        if status == "finished" and opened.pictures:
+            from maskwright.report import write_report
+
+            write_report(opened.folder)
     except UserError:
         if status == "finished":
             raise  # a full disk: it has to be said that the run did not end well

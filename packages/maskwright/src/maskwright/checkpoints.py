@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -9,11 +10,14 @@ from pathlib import Path
 
 import attrs
 
-from maskwright.folder import write_folder
+from maskwright.folder import TMP, write_folder
 
 MANIFEST = "MANIFEST.json"
 METRICS_SIZE = "metrics-size.txt"
 """Bytes of metrics.jsonl when the checkpoint was made: resuming cuts what was logged after it."""
+
+KEEP = "keep.json"
+"""How many checkpoints the recipe keeps, and which it spares."""
 
 Content = bytes | Callable[[Path], None]
 """The bytes of a file, or a function that writes it to the path it is given."""
@@ -98,11 +102,29 @@ def prune_checkpoints(folder: Path, keep: int, spare: frozenset[int] = frozenset
     """Remove all but the newest `keep` and those in `spare`."""
     for found in all_checkpoints(folder)[:-keep] if keep > 0 else []:
         if found.number not in spare:
-            shutil.rmtree(found.path, ignore_errors=True)
+            _remove(found.path)
+
+
+def _remove(path: Path) -> None:
+    """Move it away first: a numbered folder is complete by definition, also while one is being removed."""
+    gone = path.parent / f"{TMP}{os.getpid()}-gone-{path.name}"
+    os.replace(path, gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def keep_file(keep: int, spare: frozenset[int]) -> bytes:
+    """What a checkpoint says about its elders, so that pruning can be finished after a kill."""
+    return json.dumps({"keep": keep, "spare": sorted(spare)}).encode()
+
+
+def finish_pruning(folder: Path, latest: Checkpoint) -> None:
+    """Prune as the newest checkpoint asked for; does nothing unless a process was killed before it had done so."""
+    asked = json.loads(latest.read(KEEP))
+    prune_checkpoints(folder, asked["keep"], frozenset(asked["spare"]))
 
 
 def drop_after(folder: Path, number: int) -> None:
     """Remove checkpoints beyond `number`: they are damaged, or they would not be reached again in this shape."""
     for found in all_checkpoints(folder):
         if found.number > number:
-            shutil.rmtree(found.path, ignore_errors=True)
+            _remove(found.path)

@@ -137,6 +137,9 @@ def sweep(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+LOCK = "lock"
+
+
 class RunBusy(UserError):
     """Another process writes to the run folder."""
 
@@ -149,7 +152,7 @@ class RunLock:
     is not inherited by worker processes, so that orphaned workers cannot keep it (a `flock` they would)."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "lock"
+        self.path = folder / LOCK
         self.key = str(folder.resolve())
         if self.key in _held:
             raise self._refusal("this process")

@@ -18,7 +18,7 @@ from maskwright.contracts import Findings
 from maskwright.environment import describe_environment, differences, refuse_drift
 from maskwright.errors import UserError
 from maskwright.findings import check_findings, renamed_split, save_findings
-from maskwright.folder import TMP, RunLock, read_table, sweep, write_atomic, write_folder
+from maskwright.folder import LOCK, TMP, RunLock, read_table, sweep, write_atomic, write_folder
 from maskwright.observers import Observers
 from maskwright.parts import EXTRA_PARTS
 from maskwright.planning import Plan
@@ -50,16 +50,8 @@ def folder_name(recipe: str) -> str:
 
 def new_folder(recipe: str, out: Path | None) -> Path:
     """Make an empty run folder: `out`, or a fresh one below `runs/`."""
-    if out is not None and os.path.exists(out) and not _is_unused(out):
-        is_run = (out / "resolved.json").is_file()
-        raise UserError(
-            f"{out} exists already",
-            where=str(out),
-            why="a run never overwrites another",
-            cure=f"maskwright resume {out}   to go on, or another --out"
-            if is_run
-            else "choose another --out",
-        )
+    if out is not None and os.path.exists(out) and not is_unused(out):
+        raise _taken(out)
     folder = out if out is not None else Path("runs") / folder_name(recipe)
     try:
         folder.mkdir(parents=True, exist_ok=out is not None)
@@ -70,10 +62,20 @@ def new_folder(recipe: str, out: Path | None) -> Path:
     return folder
 
 
-START_FILES = {"recipe.toml", "overrides.txt", "environment.json", LOCAL_FILE}
+def _taken(out: Path) -> UserError:
+    is_run = out.is_dir() and (out / "resolved.json").is_file()
+    return UserError(
+        f"{out} exists already",
+        where=str(out),
+        why="a run never overwrites another",
+        cure=f"maskwright resume {out}   to go on, or another --out" if is_run else "choose another --out",
+    )
 
 
-def _is_unused(folder: Path) -> bool:
+START_FILES = {"recipe.toml", "recipe.json", "overrides.txt", "environment.json", LOCAL_FILE, LOCK}
+
+
+def is_unused(folder: Path) -> bool:
     """Empty, or left by a process that was killed before its run began."""
     return folder.is_dir() and all(
         path.name in START_FILES or path.name.startswith(TMP) for path in folder.iterdir()
@@ -138,7 +140,11 @@ class Run:
     ) -> None:
         """Save the state after `number` finished steps; metrics logged so far are on disk before it counts."""
         self.log_file.sync()
-        files = {**files, checkpoints.METRICS_SIZE: str(self.log_file.size()).encode()}
+        files = {
+            **files,
+            checkpoints.METRICS_SIZE: str(self.log_file.size()).encode(),
+            checkpoints.KEEP: checkpoints.keep_file(keep, spare),
+        }
         made = checkpoints.save_checkpoint(self.folder / "checkpoints", number, files)
         checkpoints.prune_checkpoints(self.folder / "checkpoints", keep, spare)
         self.step_number = number
@@ -243,17 +249,26 @@ def write_start(folder: Path, plan: Plan, overrides: Iterable[str]) -> None:
     write_atomic(folder / "resolved.json", dump_json(plan.resolved()))
 
 
+def lock_new(folder: Path) -> RunLock:
+    """Lock a folder in which a run begins; another process may have begun one there in the meantime."""
+    lock = RunLock(folder)
+    if not is_unused(folder):
+        lock.release()
+        raise _taken(folder)
+    return lock
+
+
 def open_run(
     folder: Path,
     plan: Plan,
+    lock: RunLock,
     *,
     progress: Progress | None = None,
     pictures: bool = True,
     accept_drift: bool = False,
 ) -> Run:
-    """Lock the folder, tidy up after a kill, build the parts, note the data."""
+    """Tidy up after a kill, build the parts, note the data. The lock goes to the run, or is released on failure."""
     root = plan.require()
-    lock = RunLock(folder)
     try:
         sweep(folder)
         environment = read_table(folder / "environment.json", "run the recipe again in another folder")
@@ -265,6 +280,8 @@ def open_run(
         latest = checkpoints.latest_checkpoint(folder / "checkpoints")
         done = latest.number if latest is not None else 0
         checkpoints.drop_after(folder / "checkpoints", done)
+        if latest is not None:
+            checkpoints.finish_pruning(folder / "checkpoints", latest)
         metrics.cut_metrics(folder, int(latest.read(checkpoints.METRICS_SIZE)) if latest is not None else 0)
         builder = Builder(root, Step(plan.seed))
         builder.build(root)

@@ -8,14 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from maskwright.api import LoadedRun, load
+from maskwright.api import LoadedRun, begin, load
 from maskwright.catalogue import catalogue
 from maskwright.cli.text import table
 from maskwright.component import KINDS
 from maskwright.errors import UserError, did_you_mean
+from maskwright.folder import write_folder
 from maskwright.planner import Planner
 from maskwright.planning import plan
-from maskwright.runs import new_folder, open_run, write_start
+from maskwright.runs import new_folder
 
 
 def report(arguments: argparse.Namespace) -> int:
@@ -115,15 +116,7 @@ def import_run(arguments: argparse.Namespace) -> int:
     made = plan(raw)
     made.require()
     folder = new_folder("imported", Path(arguments.out))
-    write_start(folder, made, [])
-    run = open_run(folder, made)
-    try:
-        run.save_part("part", part)
-        made_recipe = run.parts[""]
-        made_recipe.run(run)
-        run.set_status("finished")
-    finally:
-        run.close()
+    begin(folder, made, before=lambda place: write_folder(place / "parts" / "part", part.save))
     print(f"imported: {folder}")
     return 0
 

@@ -309,7 +309,8 @@ def guarded(target: str, arguments: argparse.Namespace) -> int:
         if arguments.debug:
             raise
         print(
-            f"maskwright: this should not have happened: {type(error).__name__}: {error}\n"
+            f"maskwright: this should not have happened: {type(error).__name__}: {error}"
+            f"{''.join(f' ({note})' for note in getattr(error, '__notes__', []))}\n"
             "  why:   a fault of maskwright or of a plugin, not of your input\n"
             "  do:    run it again with --debug and report the traceback",
             file=sys.stderr,

@@ -12,7 +12,7 @@ from maskwright.values import coerce, show
 
 ENOUGH_SEEDS = 3
 
-SHOWN, NOT_SHOWN, TOO_FEW = "shown", "not shown", "not enough seeds"
+SHOWN, NOT_SHOWN, TOO_FEW, NO_METRIC = "shown", "not shown", "not enough seeds", "no such metric"
 
 
 @attrs.frozen
@@ -54,14 +54,25 @@ class Claim:
         by = f" by {self.margin:g}" if self.margin else ""
         return f"{self.metric} of {self.arm} is {word} {times}{self.control}{by}"
 
-    def judge(self, gains: Sequence[float], seeds: int) -> tuple[Interval | None, str]:
-        """The interval of the gain and the verdict."""
-        if not gains:
-            return None, NOT_SHOWN
-        interval = paired_interval(gains)
-        if seeds < ENOUGH_SEEDS:
-            return interval, TOO_FEW
-        return interval, SHOWN if interval.low >= self.margin else NOT_SHOWN
+    def judge(self, gains: Sequence[float], seeds: int, missing: str, known: Sequence[str]) -> "Verdict":
+        """The verdict. `missing` says which pairs lack a value: a run that diverged must never win by absence."""
+        if not gains and self.metric not in known:
+            return Verdict(None, NO_METRIC, f"no run logged {self.metric}{did_you_mean(self.metric, known)}")
+        interval = paired_interval(gains) if gains else None
+        if missing:
+            return Verdict(interval, NOT_SHOWN, missing)
+        if interval is None or min(seeds, len(gains)) < ENOUGH_SEEDS:
+            return Verdict(interval, TOO_FEW, "")
+        return Verdict(interval, SHOWN if interval.low >= self.margin else NOT_SHOWN, "")
+
+
+@attrs.frozen
+class Verdict:
+    """What the seeds say about a claim; `note` where something stood in the way."""
+
+    interval: Interval | None
+    word: str
+    note: str
 
 
 _TYPES = {field.name: field.type for field in attrs.fields(Claim)}
@@ -88,6 +99,12 @@ def read_claim(raw: Mapping[str, Any], arms: Sequence[str]) -> Claim:
     relative = bool(values.get("control")) and bool(values.get("direction"))
     if len(bounds) + relative != 1:
         raise ValueError("give control and direction, or one of at_most and at_least")
+    if bounds and values.keys() & {"control", "direction", "factor"}:
+        raise ValueError(
+            f"{bounds[0]} compares with a number: control, direction and factor do not belong to it"
+        )
+    if values.get("control") == values["arm"]:
+        raise ValueError(f'arm and control are both "{values["arm"]}"')
     return Claim(**values)
 
 

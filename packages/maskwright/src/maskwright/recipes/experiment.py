@@ -53,7 +53,20 @@ def _flat(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run_child(made: Plan, folder: Path, pictures: bool = False, accept_drift: bool = False) -> LoadedRun:
-    """Run a plan in `folder`, go on where it stopped, or leave it when finished."""
+    """Run a plan in `folder`, go on where it stopped, or leave it when finished. Errors name the child run."""
+    try:
+        return _run_child(made, folder, pictures, accept_drift)
+    except UserError as error:
+        error.where = (
+            f"{error.where}, in the child run {folder}" if error.where else f"the child run {folder}"
+        )
+        raise
+    except Exception as error:
+        error.add_note(f"in the child run {folder}")
+        raise
+
+
+def _run_child(made: Plan, folder: Path, pictures: bool, accept_drift: bool) -> LoadedRun:
     patience = time.monotonic() + ORPHAN_PATIENCE
     while True:
         try:
@@ -116,21 +129,7 @@ class ExperimentRecipe:
         names = list(dict.fromkeys(name for logged in values.values() for name in logged))
         shown = chosen_metrics(names, params.metrics)
         claims = [read_claim(raw, arms) for raw in params.claims]
-        verdicts = []
-        for claim in claims:
-            gains = self._gains(claim, values, children)
-            interval, verdict = claim.judge(gains, len(seeds))
-            verdicts.append(
-                {
-                    "claim": claim.words(),
-                    "gain": None if interval is None else interval.mean,
-                    "95 % low": None if interval is None else interval.low,
-                    "95 % high": None if interval is None else interval.high,
-                    "margin": claim.margin,
-                    "pairs": len(gains),
-                    "verdict": verdict,
-                }
-            )
+        verdicts = [self._verdict(claim, values, children, names) for claim in claims]
         tables = {}
         if verdicts:
             tables["Claims"] = verdicts
@@ -172,19 +171,37 @@ class ExperimentRecipe:
             rows.append(row)
         return rows
 
-    def _gains(
-        self, claim: Claim, values: Values, children: Mapping[tuple[str, int], LoadedRun]
-    ) -> list[float]:
-        seeds = self.params.seeds
+    def _verdict(
+        self, claim: Claim, values: Values, children: Mapping[tuple[str, int], LoadedRun], names: list[str]
+    ) -> dict[str, Any]:
         if self.params.pair_by == "item":
-            return _gains_by_item(claim, seeds, children)
-        gains = []
-        for seed in seeds:
+            gains, missing, names = _gains_by_item(claim, self.params.seeds, children)
+        else:
+            gains, missing = self._gains(claim, values)
+        verdict = claim.judge(gains, len(self.params.seeds), missing, names)
+        interval = verdict.interval
+        row = {
+            "claim": claim.words(),
+            "gain": None if interval is None else interval.mean,
+            "95 % low": None if interval is None else interval.low,
+            "95 % high": None if interval is None else interval.high,
+            "margin": claim.margin,
+            "pairs": len(gains),
+            "verdict": verdict.word,
+        }
+        return row | ({"note": verdict.note} if verdict.note else {})
+
+    def _gains(self, claim: Claim, values: Values) -> tuple[list[float], str]:
+        """One gain for each seed, and which seeds have none (nothing logged, or not a finite number)."""
+        gains, missing = [], []
+        for seed in self.params.seeds:
             arm = values[claim.arm, seed].get(claim.metric)
             control = values[claim.control, seed].get(claim.metric) if claim.control else 0.0
-            if arm is not None and control is not None:
+            if arm is None or control is None:
+                missing.append(seed)
+            else:
                 gains.append(claim.gain(arm, control))
-        return gains
+        return gains, f"no value for seeds {', '.join(map(str, missing))}" if missing else ""
 
     def _figures(self, values: Values) -> Any:
         """Means over the arms' places, a picture for each entry of `curve.metrics`; a list in there shares one."""
@@ -226,23 +243,42 @@ def _numbers(values: Mapping[str, float | None]) -> dict[str, float]:
 
 def _gains_by_item(
     claim: Claim, seeds: list[int], children: Mapping[tuple[str, int], LoadedRun]
-) -> list[float]:
-    """One gain for each item, averaged over seeds: `metric` is `evaluator/column`, rows are matched by id."""
-    evaluator, _, column = claim.metric.partition("/")
+) -> tuple[list[float], str, list[str]]:
+    """One gain for each item, averaged over seeds: `metric` is `evaluator/column`, rows are matched by id.
+
+    With it: which items are missing on one side, and the columns there are.
+    """
     per_item: dict[str, list[float]] = {}
+    unpaired = 0
+    columns: list[str] = []
     for seed in seeds:
-        arm = _item_values(children[claim.arm, seed], evaluator, column)
-        control = (
-            _item_values(children[claim.control, seed], evaluator, column)
-            if claim.control
-            else dict.fromkeys(arm, 0.0)
-        )
+        arm, known = _item_values(children[claim.arm, seed], claim.metric)
+        columns += known
+        control = dict.fromkeys(arm, 0.0)
+        if claim.control:
+            control, _ = _item_values(children[claim.control, seed], claim.metric)
+        unpaired += len(arm.keys() ^ control.keys())
         for item in arm.keys() & control.keys():
             per_item.setdefault(item, []).append(claim.gain(arm[item], control[item]))
-    return [mean(per_item[item]) for item in sorted(per_item)]
+    gains = [mean(per_item[item]) for item in sorted(per_item)]
+    missing = f"{unpaired} items have no partner in the other arm" if unpaired else ""
+    return gains, missing, list(dict.fromkeys(columns))
 
 
-def _item_values(child: LoadedRun, evaluator: str, column: str) -> dict[str, float]:
-    found = [record for record in child.findings() if record["name"] == evaluator]
-    rows = found[-1]["rows"] if found else []
-    return {str(row["id"]): float(row[column]) for row in rows if column in row}
+def _item_values(child: LoadedRun, metric: str) -> tuple[dict[str, float], list[str]]:
+    """Item id -> value of a column of the last findings of an evaluator, and the names of all such columns."""
+    evaluator, _, column = metric.partition("/")
+    last = {record["name"]: record["rows"] for record in child.findings()}
+    known = [
+        f"{name}/{key}"
+        for name, rows in last.items()
+        for row in rows[:1]
+        for key in row
+        if is_number(row[key])
+    ]
+    rows = last.get(evaluator, [])
+    return {str(row.get("id")): float(row[column]) for row in rows if is_number(row.get(column))}, known
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
