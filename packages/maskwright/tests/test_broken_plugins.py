@@ -37,7 +37,7 @@ BROKEN = {
         "import frobnicate.core\n",
         "load",
         "ModuleNotFoundError: No module named 'frobnicate'",
-        "pip install frobnicate   (or reinstall acme-needs with what it needs)",
+        "reinstall it with what it needs:  pip install --force-reinstall acme-needs",
     ),
     "acme_future": (
         HEAD.replace("API = 1", "API = 99") + schedule("acme-future"),
@@ -195,7 +195,7 @@ def test_a_component_whose_settings_cannot_be_imported(toy_site: Path, tmp_path:
     done = run_command("run", "toy-train", "objective.encoder=acme-encoder", env=env, cwd=tmp_path)
     assert done.returncode == 2
     assert "the settings of encoder:acme-encoder cannot be loaded: ModuleNotFoundError" in done.stderr
-    assert "pip install acme_missing   (or reinstall acme-hollow with what it needs)" in done.stderr
+    assert "reinstall it with what it needs:  pip install --force-reinstall acme-hollow" in done.stderr
     assert run_command("run", "toy-train", "-q", "--out", "a", env=env, cwd=tmp_path).returncode == 0
     done = run_command("apply", "a:toy-embed", "some words", env=env, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -62,7 +62,7 @@ def test_an_unfinished_stage_is_not_reused(tmp_path: Path):
 
 def test_reusing_what_is_no_chain(tmp_path: Path):
     old = api.run("toy-train", out=tmp_path / "a", pictures=False).folder
-    with pytest.raises(UserError, match="a is no finished chain"):
+    with pytest.raises(UserError, match="a is not the folder of a finished chain"):
         api.run(chain(old), out=tmp_path / "b", pictures=False)
 
 

@@ -21,7 +21,7 @@ from maskwright.parts import candidates, extra_parts, run_tree
 from maskwright.planning import Plan, Source, plan
 from maskwright.progress import Progress
 from maskwright.runs import Run, lock_new, new_folder, open_run, write_start
-from maskwright.tree import Node, index_of
+from maskwright.tree import Node, index_of, walk_built
 
 __all__ = ["LoadedRun", "load", "plan", "resume", "run", "start"]
 
@@ -70,7 +70,7 @@ class LoadedRun:
     def parts(self) -> dict[str, str]:
         """Path -> `kind:name` of every part that can be taken."""
         found = {
-            node.path: node.reference for node in self.tree.walk() if node.path and not node.is_reference
+            node.path: node.reference for node in walk_built(self.tree) if node.path and not node.is_reference
         }
         return found | {path: str(raw.get("use")) for path, raw in extra_parts(self.folder).items()}
 
@@ -189,7 +189,7 @@ def begin(
     try:
         if before is not None:
             before(folder)
-        write_start(folder, made, typed)
+        write_start(folder, made, typed, pictures)
     except BaseException:
         lock.release()
         raise
@@ -205,6 +205,8 @@ def resume(
         if pictures and not (opened.folder / "report.html").is_file():
             _only_report(opened.folder)
         return opened
+    asked = read_table(opened.folder / "environment.json", "run the recipe again in another folder")
+    pictures = pictures and bool(asked.get("pictures", True))  # as the run was begun
     made = plan(opened.folder / "resolved.json")
     recipe = str(opened.resolved.get("use", "")).partition("@")[0]
     made.source = made.source if made.source != "resolved.json" else recipe

@@ -87,8 +87,11 @@ class StrictStop(UserError):
 
 
 def _cure(error: BaseException, package: str) -> str:
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        return f"pip install {error.name.partition('.')[0]}   (or reinstall {package} with what it needs)"
+    if package == LOCAL_FILE:
+        return f"mend {LOCAL_FILE}, or run with --no-local"
+    if isinstance(error, ModuleNotFoundError):
+        # Not "pip install MODULE": a module and its distribution often have different names (sklearn, PIL).
+        return f"reinstall it with what it needs:  pip install --force-reinstall {package}"
     return f"update or uninstall {package}:  pip install -U {package}   |   pip uninstall {package}"
 
 
@@ -194,7 +197,7 @@ class Catalogue:
         if api != API:
             newer = isinstance(api, int) and api > API
             raise UserError(
-                f"made for API {api}, this maskwright {_version()} has API {API}",
+                f"made for API {api!r}, this maskwright {_version()} has API {API}",
                 cure=f"pip install -U {CORE if newer else distribution}",
             )
 

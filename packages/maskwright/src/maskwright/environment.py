@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from maskwright.catalogue import LOCAL_FILE, catalogue
 from maskwright.errors import UserError
@@ -62,7 +63,8 @@ def _edited_source(distribution: metadata.Distribution) -> Path | None:
     direct = json.loads(text)
     if not direct.get("dir_info", {}).get("editable"):
         return None
-    return Path(str(direct["url"]).removeprefix("file://")) / "src"
+    project = Path(unquote(str(direct["url"]).removeprefix("file://")))
+    return project / "src" if (project / "src").is_dir() else project
 
 
 def hash_sources(folder: Path) -> str:

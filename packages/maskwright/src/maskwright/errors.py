@@ -65,6 +65,11 @@ class RecipeError(UserError):
         return RecipeError, (self.source, self.mistakes)
 
 
+def printable(text: str) -> str:
+    """Text from files or plugins without control characters, which a terminal would obey."""
+    return "".join(c if c == "\n" or c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`' — did you mean "steps"?'` when something near is known, else nothing."""
     near = difflib.get_close_matches(str(word), [str(name) for name in known], n=1, cutoff=0.6)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from maskwright.contracts import Dataset, Findings
 from maskwright.errors import UserError
+from maskwright.folder import read_table
 from maskwright.step import Step
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def load_findings(folder: Path) -> list[dict[str, Any]]:
     """All findings of a run in the order of their steps, each with its `folder`."""
     found = []
     for path in sorted((folder / FOLDER).glob("*/findings.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_table(path, "remove its folder; the run's metrics are unharmed")
         rows = path.parent / "rows.jsonl"
         record["folder"] = path.parent
         record["rows"] = (

@@ -20,11 +20,21 @@ class DiskFull(UserError):
     """No space left; what was complete before stays complete."""
 
 
+_NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR}
+
+
 @contextlib.contextmanager
 def _space(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in _NOT_ALLOWED:
+            raise UserError(
+                f"cannot write {path}",
+                where=str(path),
+                why=error.strerror or str(error),
+                cure="choose another place",
+            ) from error
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise DiskFull(
@@ -129,12 +139,19 @@ class Journal:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a killed process left half-written."""
-    for path in sorted(folder.rglob(f"{TMP}*"), key=lambda p: len(p.parts)):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+    """Remove what a killed process left half-written; child runs have locks of their own and are left alone."""
+    for place, folders, files in os.walk(folder):
+        here = Path(place)
+        for name in [name for name in folders if name.startswith(TMP)]:
+            shutil.rmtree(here / name, ignore_errors=True)
+        for name in files:
+            if name.startswith(TMP):
+                (here / name).unlink(missing_ok=True)
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(TMP) and not (here / name / "resolved.json").is_file()
+        ]
 
 
 LOCK = "lock"
@@ -156,7 +173,8 @@ class RunLock:
         self.key = str(folder.resolve())
         if self.key in _held:
             raise self._refusal("this process")
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with _space(self.path):
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -57,8 +57,8 @@ def candidates(root: Node, kinds: tuple[str, ...], needs: frozenset[str]) -> lis
     found: list[str] = []
 
     def look(node: Node) -> None:
-        for _, child in node.children():
-            if child.is_reference or child.kind == "evaluator":
+        for slot, child in node.children():
+            if child.is_reference or child.kind == "evaluator" or not node.spec(slot).build:
                 continue
             if child.kind in kinds and needs <= tags_of(child, index):
                 found.append(child.path)

@@ -19,6 +19,9 @@ from maskwright.values import coerce, show
 UNREADABLE = object()
 """Stands for a value whose text was already reported."""
 
+HOLE = object()
+"""Stands in a slot for a part that has mistakes of its own, while the rules of its owner are checked."""
+
 RUN_KEYS = ("use", "run", "part", "at", "set", "as", *ENTRY_KEYS)
 
 
@@ -235,6 +238,8 @@ class Planner:
         self.base = outer
         if len(self.mistakes) == before and not any(value is UNREADABLE for value in raw.values()):
             self._instantiate(node)
+        elif getattr(node.cls, "checks_with_holes", False):
+            self._check_with_holes(node)
         return node
 
     def _setting(self, node: Node, field: Field, raw: Mapping[str, Any]) -> None:
@@ -332,6 +337,15 @@ class Planner:
             return through
         slots = [f.name for f in fields_of(cls).values() if f.is_slot and f.required and f.name not in raw]
         return {**raw, slots[0]: {"ref": subject}} if len(slots) == 1 else through
+
+    def _check_with_holes(self, node: Node) -> None:
+        """Rules of a recipe whose parts are wrong somewhere: one mistake must not hide the others."""
+        assert node.cls is not None
+        settings = [name for name, field in fields_of(node.cls).items() if not field.is_slot]
+        if set(settings) <= node.settings.keys():
+            made = node.cls(**node.settings, **dict.fromkeys(node.slots, HOLE))
+            for setting, message in made.check():
+                self.wrong(child_path(node.path, setting), message)
 
     def _instantiate(self, node: Node) -> None:
         assert node.cls is not None

@@ -28,6 +28,8 @@ class Plan:
     seed: int = 0
     text: str = ""
     """The recipe as given, kept in the run folder."""
+    suffix: str = ".toml"
+    """Of the file it was given in."""
 
     def require(self) -> Node:
         """The tree, or RecipeError with all mistakes."""
@@ -62,6 +64,8 @@ def plan(
     name, raw, text = read_source(source, planner)
     raw = expand(dict(raw), planner.catalogue, name)
     raw = apply_overrides(raw, overrides, planner)
+    place = Path(source).parent if text and looks_like_path(str(source)) else Path()
+    raw = hold_files(raw, planner, place)
     chosen = raw.get("seed", 0) if seed is None else seed
     chosen = 0 if chosen is UNREADABLE else chosen
     try:
@@ -74,7 +78,29 @@ def plan(
     root = planner.node(raw, ("recipe",), "")
     if root is not None:
         planner.mistakes += check_composition(root, planner.catalogue)
-    return Plan(name, raw, root, list(dict.fromkeys(planner.mistakes)), chosen, text)
+    return Plan(name, raw, root, list(dict.fromkeys(planner.mistakes)), chosen, text, _suffix(source))
+
+
+def _suffix(source: Source) -> str:
+    return ".json" if str(source).endswith(".json") else ".toml"
+
+
+def hold_files(raw: dict[str, Any], planner: Planner, place: Path) -> dict[str, Any]:
+    """Put the content of recipe files that settings name into the recipe, so that the run holds all of itself.
+
+    A Params class says how by `hold_files(raw, read)`; `read(path)` looks beside the recipe's own file first.
+    """
+
+    def read(path: str) -> dict[str, Any]:
+        beside = place / path
+        found = beside if os.path.isfile(beside) else Path(path)
+        return hold_files(read_file(found), planner, found.parent)
+
+    try:
+        cls = planner.catalogue.find("recipe", str(raw.get("use"))).params_class()
+    except UserError:
+        return raw  # said by the planner
+    return cls.hold_files(raw, read) if hasattr(cls, "hold_files") else raw
 
 
 def read_source(source: Source, planner: Planner) -> tuple[str, dict[str, Any], str]:

@@ -56,6 +56,14 @@ class Experiment:
     )
     workers: int = setting(1, ge=1, help="child runs at a time")
 
+    checks_with_holes = True
+
+    @classmethod
+    def hold_files(cls, raw, read):
+        from maskwright.recipes.files import hold_arms
+
+        return hold_arms(raw, read)
+
     def check(self):
         from maskwright.recipes.claims import check_experiment
 
@@ -76,10 +84,18 @@ class Chain:
         None, help="folder of an earlier chain: its unchanged finished stages are not run again"
     )
 
+    @classmethod
+    def hold_files(cls, raw, read):
+        from maskwright.recipes.files import hold_stages
+
+        return hold_stages(raw, read)
+
     def check(self):
-        from maskwright.recipes.chain import check_stages
+        from maskwright.recipes.chain import STAGES, check_stages
 
         yield from check_stages(self.stages)
+        if self.reuse is not None and not (self.reuse / STAGES).is_file():
+            yield "reuse", f"{self.reuse} is not the folder of a finished chain"
 
     def build(self):
         from maskwright.recipes.chain import ChainRecipe

@@ -8,7 +8,7 @@ from typing import Any
 
 from maskwright.charts import Series, line_chart, thin
 from maskwright.findings import load_findings
-from maskwright.folder import write_atomic
+from maskwright.folder import read_table, write_atomic
 from maskwright.metrics import read_metrics
 
 TEMPLATE = "report.html.j2"
@@ -63,7 +63,7 @@ def render(folder: Path) -> str:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return read_table(path, "maskwright resume writes it anew") if path.is_file() else {}
 
 
 def _embed(folder: Path, figure: Mapping[str, str]) -> dict[str, str]:

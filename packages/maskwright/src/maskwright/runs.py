@@ -118,6 +118,12 @@ class Run:
     def step(self, number: int = 0, total: int = 1) -> Step:
         return Step(self.seed, number, total)
 
+    def say(self, text: str) -> None:
+        """A line for people: on the terminal, and in log.txt with the seconds since the start."""
+        with open(self.folder / "log.txt", "a", encoding="utf-8") as log:
+            log.write(f"{time.monotonic() - self.started:9.2f} s  {text}\n")
+        self.progress.say(text)
+
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Metrics after `step` finished steps."""
         if not values:
@@ -188,7 +194,7 @@ class Run:
         for node in self.builder.fitted_nodes():
             part = self.parts[node.path]
             if not self.has_part(node.path):
-                self.progress.say(f"fitting {node.path} ({node.reference})")
+                self.say(f"fitting {node.path} ({node.reference})")
                 part.fit(data, self.step().fork("fit", node.path))
                 self.save_part(node.path, part)
             self.load_part(node.path, part)
@@ -197,7 +203,7 @@ class Run:
         """Run evaluators, log their values as `name/metric`, keep their findings; the findings by name."""
         results = {}
         for entry in evaluations:
-            self.progress.say(f"evaluating {entry.subject_path} with {entry.name}")
+            self.say(f"evaluating {entry.subject_path} with {entry.name}")
             own = entry.data if entry.data is not None else data
             if entry.split:
                 own = renamed_split(own, entry.split)
@@ -233,14 +239,14 @@ def packages_of(root: Node) -> set[str]:
     return {"maskwright"} | {node.listed.package for node in root.walk() if node.listed is not None}
 
 
-def write_start(folder: Path, plan: Plan, overrides: Iterable[str]) -> None:
+def write_start(folder: Path, plan: Plan, overrides: Iterable[str], pictures: bool = True) -> None:
     """What stays as it is for the run's whole life."""
     packages = packages_of(plan.require())
-    environment = describe_environment(packages)
+    environment = {**describe_environment(packages), "pictures": pictures}
     if LOCAL_FILE in packages and (local := catalogue().local_file) is not None:
         write_atomic(folder / LOCAL_FILE, local.read_bytes())
     if plan.text:
-        write_atomic(folder / "recipe.toml", plan.text.encode())
+        write_atomic(folder / f"recipe{plan.suffix}", plan.text.encode())
     typed = list(overrides)
     if typed:
         write_atomic(folder / "overrides.txt", ("\n".join(typed) + "\n").encode())

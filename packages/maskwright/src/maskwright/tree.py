@@ -107,6 +107,14 @@ class Node:
                     yield from extra.walk()
 
 
+def walk_built(node: Node) -> Iterator[Node]:
+    """A node and what is built below it: trees that a recipe keeps as plans hold no parts."""
+    yield node
+    for slot, child in node.children():
+        if node.cls is None or node.spec(slot).build:
+            yield from walk_built(child)
+
+
 def child_path(path: str, *names: str) -> str:
     """Join path words, the root being the empty path."""
     return ".".join(word for word in (path, *names) if word)

@@ -17,6 +17,7 @@ from maskwright.folder import write_folder
 from maskwright.planner import Planner
 from maskwright.planning import plan
 from maskwright.runs import new_folder
+from maskwright.tree import walk_built
 
 
 def report(arguments: argparse.Namespace) -> int:
@@ -73,7 +74,7 @@ def export(arguments: argparse.Namespace) -> int:
     if out.exists():
         raise UserError(f"{out} exists already", cure="choose another place, or remove it")
     offered: dict[str, list[tuple[str, str]]] = {}
-    for node in run.tree.walk():
+    for node in walk_built(run.tree):
         if node.path and not node.is_reference and hasattr(node.cls, "exports"):
             for format, target in node.cls.exports().items():  # type: ignore[union-attr]
                 offered.setdefault(format, []).append((node.path, target))

@@ -1,12 +1,15 @@
 """The grammar of `maskwright`, and what becomes of errors. Verbs are imported when they are called."""
 
 import argparse
+import contextlib
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from maskwright.errors import UserError, did_you_mean
+from maskwright.errors import UserError, did_you_mean, printable
 
 OK, FAULT, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -288,15 +291,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded(verb.target, arguments)
 
 
+def _stop(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
 def guarded(target: str, arguments: argparse.Namespace) -> int:
     """Call a verb; turn what it raises into one readable block and an exit code."""
+    with contextlib.suppress(ValueError):  # not in the main thread: then somebody else minds signals
+        signal.signal(signal.SIGTERM, _stop)  # schedulers ask this way; it ends as Ctrl-C does
     try:
         module, _, function = target.partition(":")
         return getattr(importlib.import_module(module), function)(arguments)
     except UserError as error:
         if arguments.debug:
             raise
-        print(f"maskwright: {error}", file=sys.stderr)
+        print(f"maskwright: {printable(str(error))}", file=sys.stderr)
         return MISTAKE
     except KeyboardInterrupt:
         print("maskwright: interrupted; what was saved is kept  (maskwright resume RUN)", file=sys.stderr)

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from maskwright.api import LoadedRun
+from maskwright.build import Builder
 from maskwright.contracts import Findings
+from maskwright.environment import describe_environment, differences
 from maskwright.errors import UserError
-from maskwright.folder import write_atomic
+from maskwright.folder import read_table, write_atomic
 from maskwright.planner import is_entry_name
 from maskwright.planning import Plan, plan
 from maskwright.recipes.experiment import run_child
-from maskwright.runs import Run, dump_json
+from maskwright.runs import Run, dump_json, packages_of
+from maskwright.step import Step
 from maskwright.tree import Node
 from maskwright.values import show
 
@@ -26,6 +29,8 @@ def _source(raw: Any) -> tuple[Any, Any]:
         return raw, {}
     if not isinstance(raw, Mapping):
         raise UserError(f"expected a recipe table, found {show(raw)}")
+    if isinstance(raw.get("recipe"), Mapping):  # what the planner makes of a file
+        return raw["recipe"], {key: value for key, value in raw.items() if key != "recipe"}
     if "file" in raw:
         if not isinstance(raw["file"], str):
             raise UserError(f"file: expected text, found {show(raw['file'])}")
@@ -40,7 +45,8 @@ def plan_stages(stages: Mapping[str, Any], seed: int = 0) -> Iterator[tuple[str,
         if not is_entry_name(name):
             raise UserError(f'"{name}" is no name for a stage', cure="use a-z, A-Z, 0-9, - and _")
         source, overrides = _source(raw)
-        made = plan(source, overrides, seed=seed, stages=before)
+        own = isinstance(source, Mapping) and "seed" in source
+        made = plan(source, overrides, seed=None if own else seed, stages=before)
         yield name, made
         if made.root is not None:
             before[name] = made.root
@@ -83,7 +89,7 @@ class ChainRecipe:
         run.progress.begin(len(self.stages), 0, "stages")
         for done, (name, planned) in enumerate(plan_stages(self.stages, run.seed), start=1):
             keys[name] = _key(planned, keys)
-            reused = keys[name] in earlier
+            reused = keys[name] in earlier and is_unchanged(planned, earlier[keys[name]])
             folders[name] = earlier[keys[name]] if reused else run.folder / "stages" / name
             if not reused:
                 made = plan(_with_folders(planned.resolved(), folders))
@@ -102,6 +108,24 @@ def _key(planned: Plan, keys: Mapping[str, str]) -> str:
     text = json.dumps(planned.resolved(), sort_keys=True)
     used = {name: key for name, key in keys.items() if f'"stage:{name}"' in text}
     return hashlib.sha256((text + json.dumps(used, sort_keys=True)).encode()).hexdigest()
+
+
+def is_unchanged(planned: Plan, place: Path) -> bool:
+    """Whether a finished stage would come out the same: same packages and code, same data, nothing from elsewhere."""
+    root = planned.require()
+    before = read_table(place / "environment.json", "run the chain without reuse")
+    if differences(before, describe_environment(packages_of(root))):
+        return False
+    if any(node.source is not None and node.source.run is not None for node in root.walk()):
+        return False  # a part of a run outside this chain: nobody watches over that folder
+    builder = Builder(root, Step(planned.seed))
+    data = [
+        node
+        for node in root.walk()
+        if node.kind == "dataset" and not node.is_reference and node.source is None
+    ]
+    then = before.get("data", {})
+    return all(then.get(node.path) == str(builder.build(node).fingerprint()) for node in data)
 
 
 def _write_places(folder: Path, folders: Mapping[str, Path], keys: Mapping[str, str]) -> None:

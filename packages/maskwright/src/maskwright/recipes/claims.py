@@ -7,6 +7,7 @@ from typing import Any, Literal
 import attrs
 
 from maskwright.errors import UserError, did_you_mean
+from maskwright.planner import HOLE
 from maskwright.statistics import Interval, paired_interval
 from maskwright.values import coerce, show
 
@@ -117,6 +118,8 @@ def check_experiment(params: Any) -> Iterator[tuple[str, str]]:
     if len(set(params.seeds)) != len(params.seeds) or not params.seeds:
         yield "seeds", f"expected different seeds, found {show(params.seeds)}"
     for name, arm in params.arms.items():
+        if params.base is HOLE and isinstance(arm, Mapping) and not arm.keys() & {"file", "recipe"}:
+            continue  # it changes a base whose own mistakes are told already
         try:
             for mistake in plan_arm(params.base, name, arm).mistakes:
                 yield f"arms.{name}", f"{mistake.path or 'recipe'}: {mistake.message}"

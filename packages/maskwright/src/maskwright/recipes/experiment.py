@@ -29,16 +29,18 @@ def plan_arm(base: Node | None, name: str, arm: Any, seed: int = 0) -> Plan:
     """The plan of one arm: the base recipe, or a file of its own, with the arm's settings."""
     if not is_entry_name(name):
         raise UserError(f'"{name}" is no name for an arm', cure="use a-z, A-Z, 0-9, - and _")
-    if not isinstance(arm, Mapping) or not arm.keys() <= {"set", "file"}:
+    if not isinstance(arm, Mapping) or not arm.keys() <= {"set", "file", "recipe"}:
         raise UserError(f'arm "{name}": expected {{ set = {{ … }}, file = "…" }}, found {show(arm)}')
     changes, file = arm.get("set", {}), arm.get("file")
+    own = file is not None or "recipe" in arm
     if not isinstance(changes, Mapping):
         raise UserError(f'arm "{name}": set must be a table, found {show(changes)}')
-    if file is None and base is None:
+    if not own and base is None:
         raise UserError(f'arm "{name}" has no recipe', cure="give the experiment a base, or the arm a file")
     if file is not None and not isinstance(file, str):
         raise UserError(f'arm "{name}": file must be text, found {show(file)}')
-    return plan(file if file is not None else to_json(base), _flat(changes), seed=seed)  # type: ignore[arg-type]
+    source = arm.get("recipe", file)  # `recipe` is what the planner makes of a file
+    return plan(source if source is not None else to_json(base), _flat(changes), seed=seed)  # type: ignore[arg-type]
 
 
 def _flat(changes: Mapping[str, Any]) -> dict[str, Any]:
