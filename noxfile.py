@@ -48,8 +48,9 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def kill(session: nox.Session) -> None:
-    """Kill and resume a run a hundred times; the result must not differ (the tests do it ten times)."""
-    python(session, "-m", "pytest", "integration", "-k", "kill", env={"MASKWRIGHT_KILLS": "100"})
+    """Kill and resume runs a hundred times, and at every write in every way (the tests do less of both)."""
+    for tests in ("integration", "packages/maskwright/tests"):
+        python(session, "-m", "pytest", tests, "-k", "kill", env={"MASKWRIGHT_KILLS": "100"})
 
 
 @nox.session
