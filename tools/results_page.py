@@ -28,7 +28,7 @@ and fit nothing. Where they do as well as the joint fit, finding the order is no
 method that assumes equal noise loses its ground.
 
 What did not go as expected: with one or two tasks of ten rows, sorting by variance orders the edges better than the fit
-does (A). With only a third of the edges shared, l1/l2 was expected to lose its edge over l1, and keeps a part of it (D).
+does (A). With only a third of the edges shared, l1/l2 was expected to lose its edge over l1, and keeps part of it (D).
 With all tasks scaled to equal total variance, pooling and sorting rescue the unidentifiable tasks better than the joint
 fit (C). In C the interval needs 20 seeds: with the first 8 the lower bound on chance was not shown (mean .44).
 """

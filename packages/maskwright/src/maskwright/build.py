@@ -14,7 +14,7 @@ from maskwright.errors import RecipeError, UserError
 from maskwright.overrides import apply_overrides
 from maskwright.planner import Planner
 from maskwright.step import Step
-from maskwright.tree import FromRun, Node, child_path, index_of, seeds_of, tags_of
+from maskwright.tree import FromRun, Node, child_path, index_of, own_tags, seeds_of
 
 
 @attrs.frozen
@@ -106,7 +106,7 @@ class Builder:
                     look(child)
             if node.entry is not None and node.entry.through is not None:
                 look(node.entry.through)
-            if not node.is_reference and "fitted" in tags_of(node, self.index):
+            if not node.is_reference and "fitted" in own_tags(node):
                 found.append(node)
 
         look(self.root)
@@ -120,9 +120,7 @@ def restore(part: Any, node: Node, builder: Builder) -> None:
     missing = [
         inner
         for inner in node.walk()
-        if (inner is node or inner.source is None)
-        and not inner.is_reference
-        and "fitted" in tags_of(inner, builder.index)
+        if (inner is node or inner.source is None) and not inner.is_reference and "fitted" in own_tags(inner)
     ]
     for source in _oldest_first(node.source):
         if source.run is None:

@@ -217,7 +217,11 @@ class Planner:
         assert node.cls is not None
         before = len(self.mistakes)
         fields = fields_of(node.cls)
-        reserved = {"use"} | ({"as"} if in_list else set()) | ({"seed"} if node.kind == "recipe" else set())
+        reserved = (
+            {"use"}
+            | ({"as"} if in_list else set())
+            | ({"seed"} if node.kind == "recipe" and not node.path else set())
+        )
         if node.kind == "evaluator" and in_list:
             reserved |= set(ENTRY_KEYS)
             node.entry = self._entry(raw, node.path)

@@ -149,6 +149,12 @@ def seeds_of(root: Node, seed: int) -> dict[str, tuple[int, str]]:
     return found
 
 
+def own_tags(node: Node) -> frozenset[str]:
+    """Tags of the component itself and of its settings, without what it inherits from a part below."""
+    own: frozenset[str] = node.listed.component.provides if node.listed is not None else frozenset()
+    return own | frozenset(node.params.tags()) if hasattr(node.params, "tags") else own
+
+
 def tags_of(node: Node, index: dict[str, Node], above: frozenset[str] = frozenset()) -> frozenset[str]:
     """What a node provides: its component's tags, those its settings add, what an `inherit` slot passes on,
     and every caveat from anywhere below."""
@@ -158,9 +164,7 @@ def tags_of(node: Node, index: dict[str, Node], above: frozenset[str] = frozense
     if node.is_reference:
         target = index.get(node.target)
         return tags_of(target, index, above) if target is not None else frozenset()
-    own: frozenset[str] = node.listed.component.provides if node.listed is not None else frozenset()
-    if node.params is not None and hasattr(node.params, "tags"):
-        own |= frozenset(node.params.tags())
+    own = own_tags(node)
     for slot, child in node.children():
         below = tags_of(child, index, above)
         own |= below if node.spec(slot).inherit else caveats_of(below)

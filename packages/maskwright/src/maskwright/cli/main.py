@@ -301,7 +301,9 @@ def guarded(target: str, arguments: argparse.Namespace) -> int:
         signal.signal(signal.SIGTERM, _stop)  # schedulers ask this way; it ends as Ctrl-C does
     try:
         module, _, function = target.partition(":")
-        return getattr(importlib.import_module(module), function)(arguments)
+        code = getattr(importlib.import_module(module), function)(arguments)
+        sys.stdout.flush()  # here, where a reader that went away is nothing to shout about
+        return code
     except UserError as error:
         if arguments.debug:
             raise
