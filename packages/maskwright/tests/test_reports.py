@@ -15,8 +15,9 @@ from maskwright import api
 from maskwright.contracts import Figure, Findings
 from maskwright.errors import UserError
 from maskwright.findings import check_findings
-from maskwright.report import format_cell, render
+from maskwright.report import render
 from maskwright.runs import folder_name
+from maskwright.values import format_cell
 
 EVIL = "</td><script>alert('x')</script><img src=x onerror=\"alert(1)\"> & {{ 7*7 }}"
 

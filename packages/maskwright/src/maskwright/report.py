@@ -10,6 +10,7 @@ from maskwright.charts import Series, line_chart, thin
 from maskwright.findings import load_findings
 from maskwright.folder import read_table, write_atomic
 from maskwright.metrics import read_metrics
+from maskwright.values import format_cell
 
 TEMPLATE = "report.html.j2"
 MAX_ROWS = 12
@@ -74,21 +75,6 @@ def _embed(folder: Path, figure: Mapping[str, str]) -> dict[str, str]:
 
 def _columns(rows: list[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(key for row in rows for key in row))
-
-
-def format_cell(value: Any) -> str:
-    """A table cell: four significant digits, a dash for nothing."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list):
-        return ", ".join(format_cell(entry) for entry in value)
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {format_cell(entry)}" for key, entry in value.items())
-    return str(value)
 
 
 def flatten(tree: Any, path: str = "") -> list[tuple[str, str]]:

@@ -59,6 +59,21 @@ def show(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def format_cell(value: Any) -> str:
+    """A table cell: four significant digits, a dash for nothing."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return ", ".join(format_cell(entry) for entry in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {format_cell(entry)}" for key, entry in value.items())
+    return str(value)
+
+
 def coerce(value: Any, kind: Any) -> Any:
     """`value` as `kind`, or ValueError saying what was expected and what was found."""
     if kind is Any:

@@ -7,7 +7,7 @@ from typing import Any
 from maskwright import api
 from maskwright.cli.text import table
 from maskwright.errors import UserError
-from maskwright.planning import plan
+from maskwright.planning import Plan, plan
 from maskwright.progress import Progress, quiet_progress, visible_progress
 
 MAX_TABLE = 24
@@ -26,15 +26,7 @@ def _progress(arguments: argparse.Namespace) -> Progress:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    made = plan(arguments.recipe, arguments.overrides, seed=arguments.seed)
-    finished = api.start(
-        made,
-        arguments.out,
-        typed=arguments.overrides,
-        progress=_progress(arguments),
-        pictures=not arguments.no_pictures,
-    )
-    return _tell(finished)
+    return _start(plan(arguments.recipe, arguments.overrides, seed=arguments.seed), arguments)
 
 
 def resume(arguments: argparse.Namespace) -> int:
@@ -51,7 +43,10 @@ def resume(arguments: argparse.Namespace) -> int:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     raw, overrides = evaluation_of(arguments.run, arguments.overrides)
-    made = plan(raw, overrides, seed=arguments.seed)
+    return _start(plan(raw, overrides, seed=arguments.seed), arguments)
+
+
+def _start(made: Plan, arguments: argparse.Namespace) -> int:
     finished = api.start(
         made,
         arguments.out,

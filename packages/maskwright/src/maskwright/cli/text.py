@@ -4,13 +4,13 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from maskwright.values import show
+from maskwright.values import format_cell
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None, indent: str = "  ") -> str:
     """Rows under their column names; numbers to the right, four significant digits."""
     columns = list(columns or dict.fromkeys(key for row in rows for key in row))
-    cells = [[cell(row.get(column)) for column in columns] for row in rows]
+    cells = [[format_cell(row.get(column)) for column in columns] for row in rows]
     numeric = [all(isinstance(row.get(column), int | float | None) for row in rows) for column in columns]
     widths = [max(len(column), *(len(line[i]) for line in cells), 0) for i, column in enumerate(columns)]
     lines = []
@@ -21,18 +21,6 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = Non
         ]
         lines.append(indent + "  ".join(padded).rstrip())
     return "\n".join(lines)
-
-
-def cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list | tuple):
-        return ", ".join(cell(entry) for entry in value)
-    return value if isinstance(value, str) else show(value)
 
 
 def wrap(text: str, indent: str = "  ", width: int = 110) -> str:
