@@ -88,10 +88,9 @@ class _Check:
         wanted = {name for field in node.listed.component.consumes for name in renamed.get(field, (field,))}
         if missing := sorted(wanted - fields - {"id"}):  # every item has an id
             word = f"field{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
-            self.wrong(
-                node.path,
-                f"{node.reference} reads the {word}; the data has {_words(fields - CAPABILITIES.keys())}",
-            )
+            has = _words(fields - CAPABILITIES.keys())
+            cure = "\nleave this evaluator out, or use data with it" if node.kind == "evaluator" else ""
+            self.wrong(node.path, f"{node.reference} reads the {word}; the data has {has}{cure}")
 
     def slot(self, node: Node, slot: str, spec: SlotSpec, child: Node) -> None:
         resolved = self.resolve(child)

@@ -1,13 +1,14 @@
 """The same estimator used three ways: jointly, on each table alone, on all rows as one table."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal
 
 import attrs
 import numpy as np
 
 from maskwright_causal.estimator import OrderConsistentDAG
+from maskwright_causal.order_dag import TaskTables
 from maskwright_causal.tables_in import DataWarning
 
 Use = Literal["joint", "separate", "pooled"]
@@ -27,38 +28,44 @@ class ArmFit:
         return ArmFit(self.coef[tasks], self.orders[tasks])
 
 
-def fit_joint(
-    make: Make, tables: Sequence[np.ndarray], masks: np.ndarray | None = None, group: int = 0
-) -> ArmFit:
+def fit_joint(make: Make, tables: TaskTables, masks: np.ndarray | None = None, group: int = 0) -> ArmFit:
     """One fit for each `group` tables in a row (0: all at once); group 1 is the separate arm.
 
     `masks`: bool (K, p), variables set from outside, whose own equation is then not fitted.
     """
-    size = group or len(tables)
     coefs, orders = [], []
-    for start in range(0, len(tables), size):
-        chunk = list(tables[start : start + size])
-        mask = None if masks is None else masks[start : start + size]
-        model = make().fit(chunk, interventions=mask)
+    for part in _groups(tables, group):
+        named = dict(zip(tables.names[part], tables.rows[part], strict=True))
+        mask = None if masks is None else masks[part]
+        model = make().fit(named, feature_names=tables.variables, interventions=mask)
         coefs.append(model.coef_)
-        orders += [model.order_index_] * len(chunk)
+        orders += [model.order_index_] * len(named)
     return ArmFit(np.concatenate(coefs), np.stack(orders))
 
 
-def fit_pooled(make: Make, tables: Sequence[np.ndarray], group: int = 0) -> ArmFit:
-    """All rows of a group, each table centred on its own, as one table with one graph."""
-    size = group or len(tables)
+def fit_pooled(make: Make, tables: TaskTables, group: int = 0) -> ArmFit:
+    """All rows of a group, each table centred on its own, as one table with one graph.
+
+    Interventions cannot be told apart there: the rows of a task in which a variable was set count like all others.
+    """
     coefs, orders = [], []
-    for start in range(0, len(tables), size):
-        chunk = tables[start : start + size]
-        model = make().fit([np.concatenate([table - table.mean(axis=0) for table in chunk])])
-        coefs += [model.coef_[0]] * len(chunk)
-        orders += [model.order_index_] * len(chunk)
+    for part in _groups(tables, group):
+        rows = tables.rows[part]
+        stacked = np.concatenate([table - table.mean(axis=0) for table in rows])
+        model = make().fit({"all rows": stacked}, feature_names=tables.variables)
+        coefs += [model.coef_[0]] * len(rows)
+        orders += [model.order_index_] * len(rows)
     return ArmFit(np.stack(coefs), np.stack(orders))
 
 
+def _groups(tables: TaskTables, group: int) -> list[slice]:
+    count = len(tables.rows)
+    size = group or count
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
 def fit_arm(
-    use: Use, make: Make, tables: Sequence[np.ndarray], masks: np.ndarray | None = None, group: int = 0
+    use: Use, make: Make, tables: TaskTables, masks: np.ndarray | None = None, group: int = 0
 ) -> ArmFit:
     """One of the three ways; `group` tables share a fit in the joint and pooled arms."""
     with warnings.catch_warnings():
@@ -69,6 +76,13 @@ def fit_arm(
         return fit_joint(make, tables, masks, 1 if use == "separate" else group)
 
 
-def unit_columns(tables: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Every column of every table with mean 0 and variance 1: takes the order of variances away."""
-    return [(table - table.mean(axis=0)) / table.std(axis=0) for table in tables]
+def unit_columns(tables: TaskTables) -> TaskTables:
+    """Every column of every table with mean 0 and variance 1: takes the order of variances away.
+
+    A column that an intervention holds constant stays at 0.
+    """
+    rows = []
+    for table in tables.rows:
+        deviation = table.std(axis=0)
+        rows.append((table - table.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0))
+    return attrs.evolve(tables, rows=rows)

@@ -326,7 +326,7 @@ def _cut(
         for number, table in enumerate(tables)
     ]
     for task in tasks:
-        refuse_constants(task.rows["train"], tables[0].variables, task.name)
+        refuse_constants(task.rows["train"], tables[0].variables, task.name, task.intervened)
     said = (*said, *(notice for table in tables for notice in table.notices), *notices(tables))
     about = {"generated": False, "order": None, "scale": settings.scale, "notices": said}
     return Content(scaled(tasks, settings.scale, weighted_truth=False), tables[0].variables, about)

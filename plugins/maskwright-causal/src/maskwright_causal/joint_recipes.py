@@ -14,6 +14,10 @@ from maskwright_causal.arms import ArmFit, Use, fit_arm, unit_columns
 from maskwright_causal.controls import sort_and_regress
 from maskwright_causal.graph_metrics import THRESHOLD, compare
 from maskwright_causal.order_dag import TaskTables, read_split
+from maskwright_causal.sortability import r2_sortability, varsortability
+
+FEWEST_ROWS = 4
+"""Of a table, for fits on random halves of the rows."""
 
 CONTROLS = (("sort-variance", "variance"), ("sort-r2", "r2"))
 """Sorting columns by a score and regressing along it: what no fit is needed for."""
@@ -55,10 +59,19 @@ class JointDagRecipe:
         params, data = self.params, self.params.data
         settings = ["raw", "unit variance"] if params.unit_variance else ["raw"]
         stages = [(setting, use) for setting in settings for use in ("joint", *params.beside)]
-        stages += [("raw", "stability")] if params.stability else []
+        tables = read_split(data, "train", run.step())
+        halves = min(map(len, tables.rows)) >= FEWEST_ROWS  # below, half of a table has no variances
+        stages += [("raw", "stability")] if params.stability and halves else []
         run.progress.begin(len(stages) + 1, 0, "joint-dag")
         run.fit_parts(data)
-        tables = read_split(data, "train", run.step())
+        said = [*data.about("train").get("notices", ()), *getattr(params.model, "warnings", ())]
+        if params.stability and not halves:
+            said.append(f"no edge frequencies: the smallest table has fewer than {FEWEST_ROWS} rows")
+        if tables.masks is not None and tables.masks.any() and "pooled" in params.beside:
+            said.append("the pooled fit ignores which variables were set from outside")
+        said = list(dict.fromkeys(said))
+        for text in said:
+            run.say(f"note: {text}")
         latest = run.latest()
         found = bytes_to_arrays(latest.read("fits.npz")) if latest is not None else {}
         for number, (setting, use) in enumerate(stages, start=1):
@@ -73,7 +86,7 @@ class JointDagRecipe:
                 run.log(number, {f"edges/{setting}/{use}".replace(" ", "-"): count})
             run.checkpoint(number, {"fits.npz": arrays_to_bytes(found)})
         step = run.step(len(stages), len(stages) + 1)
-        run.record("arms", self._findings(found, tables, settings), step.number)
+        run.record("arms", self._findings(found, tables, settings, said), step.number)
         run.evaluate(params.evaluators, data, step)
         run.progress.advance(len(stages) + 1)
 
@@ -85,19 +98,23 @@ class JointDagRecipe:
         if setting == "raw" and use == "joint":
             orders = np.stack([model.order_index_] * len(tables.rows))
             return {"raw/joint/coef": model.coef_, "raw/joint/orders": orders}
-        rows = tables.rows if setting == "raw" else unit_columns(tables.rows)
-        fit = fit_arm(_as_use(use), model.make, rows, model.masks(tables))
+        scaled = tables if setting == "raw" else unit_columns(tables)
+        fit = fit_arm(_as_use(use), model.make, scaled, model.masks(tables))
         return {f"{setting}/{use}/coef": fit.coef, f"{setting}/{use}/orders": fit.orders}
 
     def _findings(
-        self, found: Mapping[str, np.ndarray], tables: TaskTables, settings: Sequence[str]
+        self,
+        found: Mapping[str, np.ndarray],
+        tables: TaskTables,
+        settings: Sequence[str],
+        said: Sequence[str],
     ) -> Findings:
         """joint / separate / pooled and the sorting controls, on the data as they are and with unit variances."""
         threshold = float(getattr(self.params.model, "settings", {}).get("threshold", THRESHOLD))
         rows: list[dict[str, Any]] = []
         values: dict[str, float] = {}
         for setting in settings:
-            samples = tables.rows if setting == "raw" else unit_columns(tables.rows)
+            samples = (tables if setting == "raw" else unit_columns(tables)).rows
             fits = {
                 use: ArmFit(found[f"{setting}/{use}/coef"], found[f"{setting}/{use}/orders"])
                 for use in ("joint", *self.params.beside)
@@ -118,7 +135,7 @@ class JointDagRecipe:
         notes = [
             "Means over tasks. sort-variance and sort-r2 sort the columns by a score and regress along it: a method "
             "that does not beat them has shown nothing about causes.",
-            *self.params.model.warnings,
+            *said,
         ]
         return Findings(
             values, tables={_title(tables): rows}, figures=self._figures(found, tables), notes=notes
@@ -158,14 +175,20 @@ class GroupsRecipe:
         judged = slice(0, params.judge or len(tables.rows))
         threshold = float(params.model.settings["threshold"])
         masks = params.model.masks(tables)
-        fits = {
-            use: fit_arm(use, params.model.make, tables.rows, masks, params.group) for use in params.methods
-        }
+        fits = {use: fit_arm(use, params.model.make, tables, masks, params.group) for use in params.methods}
         fits |= {name: control_fit(name, tables.rows, params.group) for name, _ in CONTROLS}
-        values: dict[str, float] = {}
+        pairs = list(zip(tables.rows, tables.truth != 0, strict=True))
+        values = {
+            "varsortability": float(np.nanmean([varsortability(rows, edges) for rows, edges in pairs])),
+            "r2_sortability": float(np.nanmean([r2_sortability(rows, edges) for rows, edges in pairs])),
+        }
         rows = []
         for name, fit in fits.items():
             found = judge(fit.restricted(judged), tables.truth[judged], threshold, params.sid)
             values |= {f"{name}/{metric}": value for metric, value in found.items()}
             rows.append({"method": name} | {column: found[column] for column in COLUMNS})
-        run.record("arms", Findings(values, tables={_title(tables): rows}), 1)
+        notes = [
+            f"Varsortability {values['varsortability']:.2f}, R2-sortability {values['r2_sortability']:.2f} "
+            "(0.5: says nothing; 1: sorting gives a causal order)."
+        ]
+        run.record("arms", Findings(values, tables={_title(tables): rows}, notes=notes), 1)

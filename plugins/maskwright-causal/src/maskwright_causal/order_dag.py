@@ -1,5 +1,6 @@
 """encoder:order-dag: an `OrderConsistentDAG` that is fitted on a data set and travels in run folders."""
 
+import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,9 @@ from maskwright.errors import UserError
 from maskwright.step import Step
 from maskwright_causal.estimator import OrderConsistentDAG
 from maskwright_causal.tables_in import DataWarning
+from maskwright_causal.tetrad import read_knowledge_file
+
+WARNINGS = "warnings.json"
 
 
 @attrs.frozen(eq=False)
@@ -43,8 +47,10 @@ def read_split(data: Dataset, split: str, step: Step) -> TaskTables:
 class OrderDag:
     """`fit` learns from the train split; afterwards it has what the estimator has: `coef_`, `order_`, `graphs_` …"""
 
-    def __init__(self, settings: Mapping[str, Any], use_interventions: bool) -> None:
-        self.settings, self.use_interventions = dict(settings), use_interventions
+    def __init__(
+        self, settings: Mapping[str, Any], use_interventions: bool, knowledge: Path | None = None
+    ) -> None:
+        self.settings, self.use_interventions, self.knowledge = dict(settings), use_interventions, knowledge
         self.model: OrderConsistentDAG | None = None
         self.warnings: list[str] = []
 
@@ -57,6 +63,14 @@ class OrderDag:
 
     def fit(self, data: Dataset, step: Step) -> None:
         tables = read_split(data, "train", step)
+        if self.knowledge is not None:
+            known = read_knowledge_file(self.knowledge).about(tables.variables)
+            tiers = [list(tier) for tier in known.tiers if tier]
+            self.settings |= {
+                "forbidden": list(known.forbidden) or None,
+                "required": list(known.required) or None,
+                "tiers": tiers or None,
+            }
         named = dict(zip(tables.names, tables.rows, strict=True))
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DataWarning)
@@ -66,9 +80,12 @@ class OrderDag:
 
     def save(self, folder: Path) -> None:
         self._fitted().save(folder)
+        # What the fit had to say belongs to it: a run that is resumed must say it again.
+        (folder / WARNINGS).write_text(json.dumps(self.warnings, indent=1) + "\n", encoding="utf-8")
 
     def load(self, folder: Path) -> None:
         self.model = OrderConsistentDAG.load(folder)
+        self.warnings = [str(text) for text in json.loads((folder / WARNINGS).read_text(encoding="utf-8"))]
 
     def _fitted(self) -> OrderConsistentDAG:
         if self.model is None:

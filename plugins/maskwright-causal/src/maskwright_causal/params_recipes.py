@@ -1,5 +1,6 @@
 """Settings of the estimator and of the recipes that fit it. Imports nothing heavy."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 from maskwright.params import params, setting, slot
@@ -32,9 +33,13 @@ class OrderDag:
     forbidden: list[list[str]] | None = setting(None, help="edges that must not be: [[cause, effect], ...]")
     required: list[list[str]] | None = setting(None, help="edges that are never penalised or dropped")
     tiers: list[list[str]] | None = setting(None, help="groups of variables, earlier ones first")
-    columns: Literal["same", "common"] = setting(
-        "same", help="tables must have the same columns, or use the common ones"
+    knowledge: Path | None = setting(
+        None, help="Tetrad knowledge file with forbidden and required edges and tiers"
     )
+    backend: Literal["bcd", "cvxpy"] = setting(
+        "bcd", help="who solves the convex step; cvxpy is slow, for checking"
+    )
+    n_jobs: int | None = setting(None, help="processes for restarts and stability; none: one")
     restarts: int = setting(0, ge=0, help="restarts of the search from disturbed orders")
     cv: int = setting(5, ge=2, help="folds of alpha = cv")
     use_interventions: bool = setting(True, help="drop the equations of variables that were set from outside")
@@ -42,14 +47,16 @@ class OrderDag:
     def check(self):
         if (self.solver == "convex") != (self.order is not None):
             yield "order", "give an order with solver = convex, and only then"
+        if self.knowledge is not None and (self.forbidden or self.required or self.tiers):
+            yield "knowledge", "give a knowledge file, or forbidden, required and tiers, not both"
 
     def build(self, seed: int):
         from maskwright_causal.order_dag import OrderDag as Built
 
         names = "solver penalty alpha l1_ratio threshold refit noise task_weights order forbidden required"
-        names = f"{names} tiers columns restarts cv"
+        names = f"{names} tiers restarts cv backend n_jobs"
         settings = {name: getattr(self, name) for name in names.split()}
-        return Built({**settings, "random_state": seed % 2**31}, self.use_interventions)
+        return Built({**settings, "random_state": seed % 2**31}, self.use_interventions, self.knowledge)
 
     @classmethod
     def exports(cls):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from maskwright_causal.readers import Table
 
 _SCALE_RATIO = 1e3  # standard deviations further apart than this are surely units, not causes
+_EQUAL = 1.01  # variances closer than this were made equal by somebody
 _FEW_VALUES = 10  # whole numbers with no more distinct values look like category codes, if they repeat
 
 
@@ -56,9 +57,13 @@ def checked_samples(
     return samples
 
 
-def refuse_constants(samples: np.ndarray, variables: Sequence[str], task: str) -> None:
-    """UserError when a column of rows (n, p) to be fitted never changes."""
+def refuse_constants(
+    samples: np.ndarray, variables: Sequence[str], task: str, intervened: np.ndarray | None = None
+) -> None:
+    """UserError when a column of rows (n, p) to be fitted never changes, unless it was set from outside, bool (p,)."""
     constant = np.ptp(samples, axis=0) == 0
+    if intervened is not None:
+        constant &= ~intervened
     if constant.any():
         names = [name for name, still in zip(variables, constant, strict=True) if still]
         raise UserError(
@@ -118,6 +123,12 @@ def notices(tables: "Sequence[Table]") -> tuple[str, ...]:
         found.append(
             f"{names[largest]} varies {deviations[largest] / deviations[smallest]:,.0f} times as much as "
             f"{names[smallest]}: equal-variance methods then follow the units; consider scale=pooled"
+        )
+    variances = [table.samples.var(axis=0) for table in tables]
+    if len(names) > 1 and all(v.max() <= _EQUAL * v.min() for v in variances):
+        found.append(
+            "the columns look standardised: all variances are equal within 1 %. The order is read from variances, so "
+            "after standardising it is no better than chance; use the data in their natural units"
         )
     for column, name in enumerate(names):
         entries = np.concatenate([table.samples[:, column] for table in tables])
