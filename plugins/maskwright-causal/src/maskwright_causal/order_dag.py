@@ -14,7 +14,7 @@ from maskwright.errors import UserError
 from maskwright.step import Step
 from maskwright_causal.estimator import OrderConsistentDAG
 from maskwright_causal.tables_in import DataWarning
-from maskwright_causal.tetrad import read_knowledge_file
+from maskwright_causal.tetrad import KnowledgeFile
 
 WARNINGS = "warnings.json"
 
@@ -48,7 +48,7 @@ class OrderDag:
     """`fit` learns from the train split; afterwards it has what the estimator has: `coef_`, `order_`, `graphs_` …"""
 
     def __init__(
-        self, settings: Mapping[str, Any], use_interventions: bool, knowledge: Path | None = None
+        self, settings: Mapping[str, Any], use_interventions: bool, knowledge: KnowledgeFile | None = None
     ) -> None:
         self.settings, self.use_interventions, self.knowledge = dict(settings), use_interventions, knowledge
         self.model: OrderConsistentDAG | None = None
@@ -64,7 +64,7 @@ class OrderDag:
     def fit(self, data: Dataset, step: Step) -> None:
         tables = read_split(data, "train", step)
         if self.knowledge is not None:
-            known = read_knowledge_file(self.knowledge).about(tables.variables)
+            known = self.knowledge.about(tables.variables)
             tiers = [list(tier) for tier in known.tiers if tier]
             self.settings |= {
                 "forbidden": list(known.forbidden) or None,

@@ -52,11 +52,13 @@ class OrderDag:
 
     def build(self, seed: int):
         from maskwright_causal.order_dag import OrderDag as Built
+        from maskwright_causal.tetrad import read_knowledge_file
 
+        known = None if self.knowledge is None else read_knowledge_file(self.knowledge)
         names = "solver penalty alpha l1_ratio threshold refit noise task_weights order forbidden required"
         names = f"{names} tiers restarts cv backend n_jobs"
         settings = {name: getattr(self, name) for name in names.split()}
-        return Built({**settings, "random_state": seed % 2**31}, self.use_interventions, self.knowledge)
+        return Built({**settings, "random_state": seed % 2**31}, self.use_interventions, known)
 
     @classmethod
     def exports(cls):
