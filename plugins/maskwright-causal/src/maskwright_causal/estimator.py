@@ -23,9 +23,18 @@ from .objective import Penalty, PenaltyName, lambda_max
 from .penalty_choice import RULES, Rule, choose
 from .simulation import draw
 from .solvers import SOLVERS, Joint, Method, Solver, allowed_quickly, fit_joint
-from .sortability import varsortability
+from .sortability import sortability
 from .stability import Stability, edge_frequencies
-from .tables_in import DataWarning, Tables, read_tables, rows_like, warn_of_scales
+from .tables_in import (
+    DataWarning,
+    Tables,
+    check_variances,
+    intervention_mask,
+    read_tables,
+    rows_like,
+    warn_of_codes,
+    warn_of_scales,
+)
 
 _CHOICES = {
     "solver": SOLVERS,
@@ -123,9 +132,10 @@ class OrderConsistentDAG(TransformerMixin, BaseEstimator):
             X, groups=groups, feature_names=feature_names, columns=self.columns, intervened=interventions
         )
         grams = Grams.from_rows(tables.rows)
-        mask = np.zeros(grams.means.shape, bool) if interventions is None else np.asarray(interventions, bool)
-        self._learn(grams, tables, mask)
-        warn_of_scales(tables, self._varsortability)
+        variances = np.stack([rows.var(axis=0) for rows in tables.rows])
+        self._learn(grams, tables, intervention_mask(interventions, grams.tasks, grams.nodes))
+        warn_of_scales(tables.variables, variances, lambda: self._varsortability(variances))
+        warn_of_codes(tables)
         return self
 
     def fit_covariance(
@@ -147,16 +157,17 @@ class OrderConsistentDAG(TransformerMixin, BaseEstimator):
             raise UserError(
                 f"need {grams.nodes} different feature names, got {len(names)}", where="feature_names"
             )
-        mask = np.zeros(grams.means.shape, bool) if interventions is None else np.asarray(interventions, bool)
+        mask = intervention_mask(interventions, grams.tasks, grams.nodes)
+        variances = np.einsum("kii->ki", grams.second)
+        check_variances(variances, names, mask)
         self._learn(grams, Tables((), tuple(names), tuple(str(k) for k in range(grams.tasks))), mask)
+        warn_of_scales(names, variances, lambda: self._varsortability(variances))
         return self
 
-    def _varsortability(self) -> float:
+    def _varsortability(self, variances: np.ndarray) -> float:
         """Mean over tasks with edges: 1 = sorting the columns by variance gives the fitted order already."""
-        pairs = zip(self._tables.rows, self.coef_, strict=True)
-        return float(
-            np.mean([varsortability(rows, coef != 0) for rows, coef in pairs if coef.any()] or [np.nan])
-        )
+        pairs = zip(variances, self.coef_, strict=True)
+        return float(np.mean([sortability(own, coef != 0) for own, coef in pairs if coef.any()] or [np.nan]))
 
     def _learn(self, grams: Grams, tables: Tables, intervened: np.ndarray) -> None:
         self._check_settings()

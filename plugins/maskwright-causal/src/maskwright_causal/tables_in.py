@@ -18,6 +18,7 @@ FLAT = 1e-11
 SCALE_RATIO = 1e3
 # Variances equal within this share look standardised.
 EQUAL_VARIANCE = 0.01
+CONSTANT = "a constant has no causes and no effects that data could show"
 
 
 class TableError(UserError, ValueError):
@@ -55,16 +56,43 @@ def read_tables(
         for (task, _), (table, names) in zip(pieces, named, strict=True)
     )
     tables = Tables(rows, variables, tuple(task for task, _ in pieces))
-    mask = np.zeros((len(rows), len(variables)), bool) if intervened is None else np.asarray(intervened, bool)
-    if mask.shape != (len(rows), len(variables)):
-        raise TableError(
-            f"interventions must have shape (tasks, variables) = ({len(rows)}, {len(variables)}), not {mask.shape}",
-            where="interventions",
-            cure="give one row per table and one column per variable, True where the variable was set",
-        )
+    mask = intervention_mask(intervened, len(rows), len(variables))
     _check_rows(tables, least_rows)
     _check_columns(tables, mask)
     return tables
+
+
+def intervention_mask(interventions: Any, tasks: int, variables: int) -> np.ndarray:
+    """bool (tasks, variables), True where an experiment set the variable; None means nowhere."""
+    if interventions is None:
+        return np.zeros((tasks, variables), bool)
+    try:
+        mask = np.asarray(interventions, bool)
+        shape = str(mask.shape)
+    except ValueError:  # rows of different lengths
+        mask, shape = np.zeros(0, bool), "a ragged list"
+    if mask.shape != (tasks, variables):
+        raise TableError(
+            f"interventions must have shape (tasks, variables) = ({tasks}, {variables}), not {shape}",
+            where="interventions",
+            why="each entry says of one variable in one task whether its loss counts",
+            cure="give one row per table and one column per variable, True where the variable was set",
+        )
+    return mask
+
+
+def check_variances(variances: np.ndarray, names: Sequence[str], intervened: np.ndarray) -> None:
+    """Refuse a zero on the diagonal of a covariance matrix: variances (K, p), intervened bool (K, p)."""
+    # Relative to the task's largest; 1e-24 of a variance is 1e-12 of a standard deviation, as for rows.
+    flat = (variances <= 1e-24 * variances.max(axis=1, keepdims=True)) & ~intervened
+    if flat.any():
+        task, column = np.argwhere(flat)[0]
+        raise TableError(
+            f"variable {names[column]!r} of task {task} is constant (variance {variances[task, column]:g})",
+            where=f"covariances[{task}], row and column {column}",
+            why=CONSTANT,
+            cure="drop the variable, or mark it in interventions= where the experiment held it fixed",
+        )
 
 
 def rows_like(
@@ -298,7 +326,7 @@ def _check_columns(tables: Tables, intervened: np.ndarray) -> None:
             raise TableError(
                 f"column {name!r} of table {task} is constant (all {len(rows)} values equal {rows[0, first]:g})",
                 where=f"table {task}, column {name!r}",
-                why="a constant has no causes and no effects that data could show",
+                why=CONSTANT,
                 cure="drop the column, or mark it in interventions= where the experiment held it fixed",
             )
         _check_collinear(
@@ -334,12 +362,14 @@ def _check_collinear(task: str, rows: np.ndarray, variables: list[str]) -> None:
             )
 
 
-def warn_of_scales(tables: Tables, sortability: Callable[[], float], *, stacklevel: int = 3) -> None:
-    """What can be fitted but not trusted: standardised columns, wild scales, coded categories.
+def warn_of_scales(
+    variables: Sequence[str], variances: np.ndarray, sortability: Callable[[], float], *, stacklevel: int = 3
+) -> None:
+    """What can be fitted but not trusted: standardised columns and wild scales, from variances (K, p).
 
     `sortability` is asked only where scales differ: it costs p products of (p, p) matrices.
     """
-    pooled = np.mean([rows.var(axis=0) for rows in tables.rows], axis=0)
+    pooled = variances.mean(axis=0)
     pooled = np.where(pooled > 0, pooled, np.nan)
     low, high = np.nanargmin(pooled), np.nanargmax(pooled)
     if len(pooled) > 1 and pooled[high] <= (1 + EQUAL_VARIANCE) * pooled[low]:
@@ -351,13 +381,17 @@ def warn_of_scales(tables: Tables, sortability: Callable[[], float], *, stacklev
         )
     elif np.sqrt(pooled[high] / pooled[low]) > SCALE_RATIO:
         warnings.warn(
-            f"the scales differ by a factor of {np.sqrt(pooled[high] / pooled[low]):.0f} ({tables.variables[low]!r} "
-            f"to {tables.variables[high]!r}). The method is not scale invariant: the order will mostly follow the "
+            f"the scales differ by a factor of {np.sqrt(pooled[high] / pooled[low]):.0f} ({variables[low]!r} "
+            f"to {variables[high]!r}). The method is not scale invariant: the order will mostly follow the "
             f"variances (varsortability of the fitted graphs: {sortability():.2f}, 1 = sorting columns by variance "
             "already gives it); bring related quantities to one unit",
             DataWarning,
             stacklevel=stacklevel,
         )
+
+
+def warn_of_codes(tables: Tables, *, stacklevel: int = 3) -> None:
+    """Columns of few whole numbers, which may be categories."""
     for j, name in enumerate(tables.variables):
         values = np.concatenate([rows[:, j] for rows in tables.rows])
         if len(values) >= 50 and np.array_equal(values, np.round(values)) and len(np.unique(values)) <= 10:
