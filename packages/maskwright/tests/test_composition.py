@@ -73,7 +73,8 @@ def test_fields_that_depend_on_settings():
     entries = ["toy-score"]
     assert mistakes(evaluators=entries) == []
     assert mistakes(evaluators=entries, data={"labels": False}) == [
-        "evaluators.toy-score: evaluator:toy-score reads the field label; the data has text"
+        "evaluators.toy-score: evaluator:toy-score reads the field label; the data has text\n"
+        "leave this evaluator out, or use data with it"
     ]
 
 
