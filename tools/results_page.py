@@ -17,8 +17,8 @@ METHODS = ("joint", "pooled", "sort-variance", "sort-r2")
 INTRODUCTION = """\
 # What the causal experiments show
 
-Made by `python tools/results_page.py` from the run folders of the commands below; nothing here is typed by hand. All
-data is generated (the paper's generator, `dataset:sem`). A claim is *shown* when the lower end of the paired 95 % t
+Made by `python tools/results_page.py` from the run folders of the commands below; every number in the tables is read
+from there. All data is generated (the paper's generator, `dataset:sem`). A claim is *shown* when the lower end of the paired 95 % t
 interval of its gain reaches the margin. Every task is judged on its own edges. Entries are means over seeds ± one
 sample deviation.
 
@@ -30,7 +30,8 @@ method that assumes equal noise loses its ground.
 What did not go as expected: with one or two tasks of ten rows, sorting by variance orders the edges better than the fit
 does (A). With only a third of the edges shared, l1/l2 was expected to lose its edge over l1, and keeps part of it (D).
 With all tasks scaled to equal total variance, pooling and sorting rescue the unidentifiable tasks better than the joint
-fit (C). In C the interval needs 20 seeds: with the first 8 the lower bound on chance was not shown (mean .44).
+fit (C). C began with 8 seeds (`seeds=0,1,2,3,4,5,6,7`): the order error alone was .44 [.37, .50], so that "at least .4"
+was not shown; the number of seeds was raised to 20 after that was seen.
 """
 
 
