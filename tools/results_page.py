@@ -18,9 +18,9 @@ INTRODUCTION = """\
 # What the causal experiments show
 
 Made by `python tools/results_page.py` from the run folders of the commands below; every number in the tables is read
-from there. All data is generated (the paper's generator, `dataset:sem`). A claim is *shown* when the lower end of the paired 95 % t
-interval of its gain reaches the margin. Every task is judged on its own edges. Entries are means over seeds ± one
-sample deviation.
+from there. All data is generated (the paper's generator, `dataset:sem`). A claim is *shown* when the lower end of the
+paired 95 % t interval of its gain reaches the margin. Every task is judged on its own edges. Entries are means over
+seeds ± one sample deviation.
 
 Read the columns `sort-variance` and `sort-r2` first: they sort the variables by a score and regress along that order,
 and fit nothing. Where they do as well as the joint fit, finding the order is no evidence for any method. Arms called
