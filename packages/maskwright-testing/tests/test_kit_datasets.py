@@ -281,7 +281,7 @@ WRONG_VALUES = [
     (
         "pixels",
         array("float32", 8, 8, 1),
-        '"pixels" is float32 of shape (8, 8, 1), not uint8 with 3 dimensions',
+        '"pixels" is float32 of shape (8, 8, 1), not uint8 or uint16 with 3 dimensions',
     ),
     ("waveform", array("float32", 5), '"waveform" is float32 of shape (5,), not float32 with 2 dimensions'),
     ("truth", array("float64", 2, 3), '"truth" has the shape (2, 3), not (p, p)'),

@@ -29,12 +29,15 @@ def _gains(value: Any, item: Mapping[str, Any]) -> str:
     return "" if good else "is no table of document id -> gain"
 
 
-def _array(dtype: str, dimensions: int) -> Rule:
+def _array(dtype: str | tuple[str, ...], dimensions: int) -> Rule:
+    allowed = (dtype,) if isinstance(dtype, str) else dtype
+
     def rule(value: Any, item: Mapping[str, Any]) -> str:
         if not hasattr(value, "dtype") or not hasattr(value, "shape"):
             return f"is a {type(value).__name__}, not an array"
-        if str(value.dtype) != dtype or len(value.shape) != dimensions:
-            return f"is {value.dtype} of shape {tuple(value.shape)}, not {dtype} with {dimensions} dimensions"
+        if str(value.dtype) not in allowed or len(value.shape) != dimensions:
+            wanted = " or ".join(allowed)
+            return f"is {value.dtype} of shape {tuple(value.shape)}, not {wanted} with {dimensions} dimensions"
         return ""
 
     return rule
@@ -78,7 +81,7 @@ RULES: dict[str, Rule] = {
     "caption": _text,
     "aliases": _texts,
     "face": _text,
-    "pixels": _array("uint8", 3),
+    "pixels": _array(("uint8", "uint16"), 3),
     "waveform": _waveform,
     "samples": _samples,
     "variables": _texts,

@@ -15,6 +15,7 @@ from maskwright.contracts import Pipeline
 from maskwright.errors import UserError, did_you_mean
 from maskwright.findings import load_findings
 from maskwright.folder import RunLock, read_table, sweep
+from maskwright.followers import follow, is_follower
 from maskwright.metrics import read_metrics
 from maskwright.params import SlotSpec, fields_of
 from maskwright.parts import candidates, extra_parts, run_tree
@@ -89,7 +90,7 @@ class LoadedRun:
         tree = self.tree
         names = candidates(tree, ("pipeline",), frozenset())
         fitting = [x.name for x in catalogue().of_kind("pipeline") if self._filling(x, tree) is not None]
-        default = getattr(tree.cls, "default_pipeline", "")
+        default = _default_pipeline(tree)
         return sorted(dict.fromkeys(names + fitting), key=lambda name: name != default)
 
     def _filling(self, listed: Listed, tree: Node) -> dict[str, Any] | None:
@@ -112,7 +113,7 @@ class LoadedRun:
         offered = self.pipelines()
         tree = self.tree
         if not name:
-            if len(offered) != 1 and not getattr(tree.cls, "default_pipeline", ""):
+            if len(offered) != 1 and _default_pipeline(tree) not in offered:
                 raise UserError(
                     f"{self.folder} has {'no pipeline' if not offered else 'more than one pipeline'} that fits",
                     why=f"pipelines: {', '.join(offered) or 'none'}",
@@ -131,6 +132,11 @@ class LoadedRun:
             filling = self._filling(catalogue().find("pipeline", name), tree)
             raw = {"use": name, **(filling or {})}
         return build_raw(raw, ("pipeline",), f"{self.folder}:{name}", self.seed, settings)[0]
+
+
+def _default_pipeline(tree: Node) -> str:
+    """What `apply` uses where no pipeline is named: the recipe says so, or else the outermost part that does."""
+    return next((name for node in tree.walk() if (name := getattr(node.cls, "default_pipeline", ""))), "")
 
 
 def load(folder: str | Path) -> LoadedRun:
@@ -170,6 +176,8 @@ def start(
     """Run a checked plan in a new folder."""
     made.require()
     made.resolved()
+    if is_follower():
+        return LoadedRun(follow(made))
     folder = new_folder(made.source, Path(out) if out is not None else None)
     begin(folder, made, typed, progress=progress, pictures=pictures)
     return LoadedRun(folder)
@@ -201,6 +209,8 @@ def resume(
 ) -> LoadedRun:
     """Go on with an interrupted run; a finished one is left as it is."""
     opened = load(folder)
+    if is_follower():
+        return LoadedRun(follow(plan(opened.folder / "resolved.json")))
     if opened.status["status"] == "finished":
         if pictures and not (opened.folder / "report.html").is_file():
             _only_report(opened.folder)

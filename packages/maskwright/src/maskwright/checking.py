@@ -60,6 +60,7 @@ class _Check:
         if node.cls is None:
             return
         self.consumes(node, fields, renamed)
+        self.between_slots(node)
         for slot, child in node.children():
             spec = node.spec(slot)
             self.slot(node, slot, spec, child)
@@ -74,6 +75,15 @@ class _Check:
             else:
                 hands = child.kind != "dataset" and spec.reads
                 self.part(child, fields if hands else None, names)
+
+    def between_slots(self, node: Node) -> None:
+        """Rules across slots that a Params class states as `check_parts({slot: tags})`."""
+        if node.params is None or not hasattr(node.params, "check_parts"):
+            return
+        found = {slot: self.resolve(child) for slot, child in node.children()}
+        tags = {slot: self.tags(part) for slot, part in found.items() if part is not None and is_known(part)}
+        for name, message in node.params.check_parts(tags):
+            self.wrong(child_path(node.path, name), message)
 
     def consumes(
         self, node: Node, fields: frozenset[str] | None, renamed: dict[str, tuple[str, ...]]

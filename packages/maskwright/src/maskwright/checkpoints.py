@@ -99,10 +99,20 @@ def latest_checkpoint(folder: Path) -> Checkpoint | None:
 
 
 def prune_checkpoints(folder: Path, keep: int, spare: frozenset[int] = frozenset()) -> None:
-    """Remove all but the newest `keep` and those in `spare`."""
-    for found in all_checkpoints(folder)[:-keep] if keep > 0 else []:
-        if found.number not in spare:
-            _remove(found.path)
+    """Remove all but the newest `keep` and those in `spare`. A passing one goes as soon as a newer one is there."""
+    found = all_checkpoints(folder)
+    regular = [c.number for c in found if not _is_passing(c)]
+    kept = {*(regular[-keep:] if keep > 0 else regular), *spare, *(c.number for c in found[-1:])}
+    for checkpoint in found:
+        if checkpoint.number not in kept:
+            _remove(checkpoint.path)
+
+
+def _is_passing(found: Checkpoint) -> bool:
+    try:
+        return bool(json.loads(found.read(KEEP)).get("passing", False))
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _remove(path: Path) -> None:
@@ -112,9 +122,10 @@ def _remove(path: Path) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 
-def keep_file(keep: int, spare: frozenset[int]) -> bytes:
-    """What a checkpoint says about its elders, so that pruning can be finished after a kill."""
-    return json.dumps({"keep": keep, "spare": sorted(spare)}).encode()
+def keep_file(keep: int, spare: frozenset[int], passing: bool = False) -> bytes:
+    """What a checkpoint says about its elders, so that pruning can be finished after a kill, and about itself."""
+    asked = {"keep": keep, "spare": sorted(spare)} | ({"passing": True} if passing else {})
+    return json.dumps(asked).encode()
 
 
 def finish_pruning(folder: Path, latest: Checkpoint) -> None:

@@ -76,7 +76,8 @@ class Evaluator(Protocol):
 class Pipeline(Protocol):
     """A part put to work: items in, the same items with new fields out.
 
-    Optional: `read(argument)` yields items from a file, folder or text; `write(item, path)` saves one.
+    Optional: `read(argument)` yields items from a file, folder or text; `write(item, path)` saves one, or is None;
+    `write_all(items, path)` saves them in one file and tells whether it knows the suffix.
     """
 
     def __call__(self, items: Iterable[Mapping[str, Any]], step: Step) -> Iterator[Mapping[str, Any]]: ...

@@ -115,3 +115,9 @@ class Imported:
         from maskwright.recipes.imported import ImportedRecipe
 
         return ImportedRecipe(self.part, self.source, self.format)
+
+    @staticmethod
+    def restore_part(run: Path, path: str, at: str, part: Any) -> None:
+        """Weights of the imported part, or of one inside it; what is fitted was loaded by the core."""
+        if hasattr(part, "load_inner"):
+            part.load_inner(run / "parts" / "part", path.removeprefix("part").lstrip("."))

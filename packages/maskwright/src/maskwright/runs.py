@@ -143,13 +143,18 @@ class Run:
         files: Mapping[str, checkpoints.Content],
         keep: int = 3,
         spare: frozenset[int] = frozenset(),
+        passing: bool = False,
     ) -> None:
-        """Save the state after `number` finished steps; metrics logged so far are on disk before it counts."""
+        """Save the state after `number` finished steps; metrics logged so far are on disk before it counts.
+
+        A passing checkpoint (of an interruption) makes way for the next one, so that a run that goes on ends with the
+        checkpoints of one that was left alone.
+        """
         self.log_file.sync()
         files = {
             **files,
             checkpoints.METRICS_SIZE: str(self.log_file.size()).encode(),
-            checkpoints.KEEP: checkpoints.keep_file(keep, spare),
+            checkpoints.KEEP: checkpoints.keep_file(keep, spare, passing),
         }
         made = checkpoints.save_checkpoint(self.folder / "checkpoints", number, files)
         checkpoints.prune_checkpoints(self.folder / "checkpoints", keep, spare)

@@ -18,15 +18,15 @@ from maskwright.step import Step
 
 def apply(arguments: argparse.Namespace) -> int:
     pipeline = _pipeline(arguments.run, arguments.set, arguments.seed)
+    if arguments.out is not None and os.path.exists(arguments.out):
+        raise UserError(f"{arguments.out} exists already", cure="choose another --out, or remove it")
     items = list(read_inputs(pipeline, arguments.inputs))
     results = pipeline(items, Step(arguments.seed))
     if arguments.out is None:
         for result in results:
-            print(json.dumps(plain_value(dict(result)), ensure_ascii=False))
+            print(_json_line(result))
         return 0
     out = Path(arguments.out)
-    if out.exists():
-        raise UserError(f"{out} exists already", cure="choose another --out, or remove it")
     write_results(pipeline, list(results), out)
     print(f"written: {out}", file=sys.stderr)
     return 0
@@ -103,9 +103,18 @@ def json_lines(lines: Iterable[str], where: str) -> Iterator[Mapping[str, Any]]:
         yield {"id": str(number), **item}
 
 
+def _json_line(result: Mapping[str, Any]) -> str:
+    """A result as text; pictures and sound that came in or went out are left to files (--out)."""
+    plain = {key: value for key, value in result.items() if getattr(value, "ndim", 0) < 3}
+    return json.dumps(plain_value(plain), ensure_ascii=False)
+
+
 def write_results(pipeline: Any, results: list[Mapping[str, Any]], out: Path) -> None:
-    """By the pipeline's own writer where it has one (one file, or a folder for several items), else JSON lines."""
-    if hasattr(pipeline, "write"):
+    """By the pipeline's own writer where it has one (all in one file where it knows the suffix, else one file an item,
+    in a folder for several), else JSON lines."""
+    if hasattr(pipeline, "write_all") and pipeline.write_all(results, out):
+        return
+    if getattr(pipeline, "write", None) is not None:
         if len(results) == 1:
             out.parent.mkdir(parents=True, exist_ok=True)
             pipeline.write(results[0], out)
@@ -122,5 +131,5 @@ def write_results(pipeline: Any, results: list[Mapping[str, Any]], out: Path) ->
             taken.add(name)
             pipeline.write(result, out / name)
         return
-    lines = [json.dumps(plain_value(dict(result)), ensure_ascii=False) for result in results]
+    lines = [_json_line(result) for result in results]
     write_atomic(out, ("\n".join(lines) + "\n").encode())

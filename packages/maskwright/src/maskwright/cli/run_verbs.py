@@ -7,6 +7,7 @@ from typing import Any
 from maskwright import api
 from maskwright.cli.text import table
 from maskwright.errors import UserError
+from maskwright.followers import is_follower
 from maskwright.planning import Plan, plan
 from maskwright.progress import Progress, quiet_progress, visible_progress
 
@@ -22,7 +23,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def _progress(arguments: argparse.Namespace) -> Progress:
-    return quiet_progress() if arguments.quiet else visible_progress()
+    return quiet_progress() if arguments.quiet or is_follower() else visible_progress()
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -84,6 +85,8 @@ def evaluation_of(run: str, words: list[str]) -> tuple[dict[str, Any], list[str]
 
 def _tell(finished: api.LoadedRun) -> int:
     """A short table of what was found, and where the report is."""
+    if is_follower():
+        return 0  # the process that owns the folder tells
     status = finished.status["status"]
     tables = [
         (record["name"], title, rows)

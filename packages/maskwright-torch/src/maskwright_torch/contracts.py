@@ -1,0 +1,157 @@
+"""The contracts whose signatures hold tensors: units, maskers, encoders, objectives, losses.
+
+Letters: `B` batch, `N` units that can be hidden, `M` positions whose states come out, `D` width, `P` values of a unit.
+Boolean masks: True = hidden for masks, True = real for `valid`. Indices are int64. A batch is a mapping whose tensors
+have `B` as first axis; it always holds `rows` (B,), the identity of each row, which noise is drawn for.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import attrs
+from torch import Tensor
+
+from maskwright.step import Step
+
+Batch = Mapping[str, Tensor]
+
+ROWS = "rows"
+"""Key of the row identities in a batch."""
+
+Prepare = Callable[[Sequence[Mapping[str, Any]], Step], dict[str, Tensor]]
+"""(raw items, step) -> batch without `rows`. Small and picklable, without weights: it runs in loader processes."""
+
+
+@attrs.frozen(eq=False)
+class Units:
+    """How an input falls into things that can be hidden."""
+
+    valid: Tensor
+    """bool (B, N). False: padding, special tokens; never hidden."""
+    grid: tuple[int, ...]
+    """The product is N: (T,) text, (H, W) patches, (K, T) audio codes, the shape of a weight for pruning."""
+    position: Tensor
+    """int64 (N,): encoder position of each unit."""
+    rows: Tensor
+    """int64 (B,): identity of each row, so that its noise does not depend on its neighbours."""
+    features: Mapping[str, Tensor] = attrs.field(factory=dict)
+    """(B, N) each: what a masker asked for, such as `score`."""
+
+
+@attrs.frozen
+class Space:
+    """What an encoder's units are and what can be predicted about them."""
+
+    grid: tuple[int, ...]
+    values: int = 0
+    """Numbers in a unit (a patch has patch * patch * channels); 0 where units are tokens."""
+    vocabulary: int = 0
+    """Number of tokens; 0 where units are numbers."""
+    mask_id: int | None = None
+    specials: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)  # not attrs: data parallelism looks for tensors inside dataclasses only
+class Encoded:
+    """What an encoder makes of a batch."""
+
+    states: Tensor
+    """(B, M, D): all positions (`hides:replace`), or the visible ones in rising order (`hides:drop`)."""
+    index: Tensor
+    """int64 (B, M): the position of each state."""
+    valid: Tensor
+    """bool (B, M)"""
+    pooled: Tensor
+    """(B, P): one vector for the whole."""
+    prefix: Tensor
+    """(B, E, D): states that belong to no unit, such as a class token; E may be 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """One loss as a sum over its own count of items (hidden patches, rows, pairs), and its weight."""
+
+    sum: Tensor
+    count: Tensor
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Loss:
+    """Sums and counts instead of means, so that pieces of a batch add up to the batch."""
+
+    terms: Mapping[str, Term]
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
+    """Scalars to log beside the loss; means over the piece, weighted by its rows."""
+    encoded: Encoded | None = None
+    """The pass that was made, for a wrapper to use again."""
+
+    @classmethod
+    def of(
+        cls,
+        sum: Tensor,
+        count: Tensor,
+        parts: Mapping[str, Tensor] | None = None,
+        encoded: Encoded | None = None,
+    ) -> "Loss":
+        """The usual loss of a single term."""
+        return cls({"loss": Term(sum, count)}, parts or {}, encoded)
+
+    @property
+    def value(self) -> Tensor:
+        """The weighted sum of the terms' means."""
+        return sum(
+            (term.weight * term.sum / term.count for term in self.terms.values()),
+            start=next(iter(self.terms.values())).sum.new_zeros(()),
+        )
+
+
+@runtime_checkable
+class Masker(Protocol):
+    """An nn.Module that chooses units to hide. It is handed the ratio and never knows the schedule."""
+
+    def __call__(self, units: Units, ratio: Tensor, step: Step) -> Tensor:
+        """`ratio` float64 (B,) -> bool (B, N). May have `features`: names it wants in `units.features`."""
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """An nn.Module that turns raw items into tensors, tensors into units, and units into states."""
+
+    width: int
+    pooled_width: int
+    space: Space
+    prepare: Prepare
+
+    def targets(self, batch: Batch) -> Tensor:
+        """(B, N, P) numbers or (B, N) tokens: what hidden units really hold."""
+
+    def units(self, batch: Batch) -> Units: ...
+
+    def __call__(self, batch: Batch, hidden: Tensor | None = None) -> Encoded: ...
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """An nn.Module that owns its parts under the names of its slots and turns a batch into a loss.
+
+    Optional: `after_step(step)` on any sub-module, called inner before outer once the optimiser has stepped and while
+    the gradients are still there; `counts(batch, step)`, the count of each term, wanted to accumulate several terms;
+    `groups(decay)`, groups of parameters for the optimiser; `parts()`, name -> (Params, module) of what from-run may
+    take beside the slots.
+    """
+
+    prepare: Prepare
+
+    def __call__(self, batch: Batch, step: Step) -> Loss: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Filled:
+    """What the capability `fills` gives for hidden units: `fill(batch, hidden, step)`."""
+
+    values: Tensor
+    """(B, N, P) or (B, N), like the encoder's targets: own values where visible, predictions where hidden."""
+    score: Tensor | None = None
+    """(B, N): how sure each prediction is, where the objective can tell; needed to fill in several passes."""

@@ -1,0 +1,197 @@
+"""The training loop: batch -> loss -> gradient -> step -> after_step -> log -> evaluate -> checkpoint."""
+
+import contextlib
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import attrs
+import torch
+from torch import nn
+
+from maskwright.build import Evaluation
+from maskwright.errors import UserError
+from maskwright.runs import Run
+from maskwright.step import Step
+from maskwright_torch import checkpoint
+from maskwright_torch.batches import Batches, walk
+from maskwright_torch.best import Best
+from maskwright_torch.device import Compute
+from maskwright_torch.gradients import Worth, backward
+from maskwright_torch.optim import set_lr
+from maskwright_torch.part import set_training
+from maskwright_torch.ranks import Ranks
+
+
+@attrs.define
+class Window:
+    """Means of what is logged since the last line; part of the state, so that resuming logs the same numbers."""
+
+    sums: dict[str, float] = attrs.field(factory=dict)
+    count: int = 0
+
+    def add(self, values: dict[str, float]) -> None:
+        self.count += 1
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def take(self) -> dict[str, float]:
+        means = {name: value / self.count for name, value in self.sums.items()}
+        self.sums, self.count = {}, 0
+        return means
+
+
+@attrs.define
+class Trainer:
+    """Everything that a step touches. The recipe puts it together; `train` walks it through the steps."""
+
+    run: Run
+    settings: Any
+    """The Params of recipe:train."""
+    objective: nn.Module
+    call: Any
+    """The objective, or its data-parallel wrapper."""
+    optimiser: torch.optim.Optimizer
+    batches: Batches
+    compute: Compute
+    ranks: Ranks
+    lr: Callable[[float], float]
+    """Share of the run -> learning rate."""
+    evaluations: Sequence[Evaluation]
+    data: Any
+    best: Best
+    window: Window = attrs.field(factory=Window)
+
+    def save(self, number: int, *, passing: bool = False) -> None:
+        """A checkpoint after `number` finished steps; a passing one makes way for the next."""
+        if not self.ranks.is_first:
+            return
+        state = {"window": attrs.asdict(self.window), "best": self.best.state()}
+        files = checkpoint.files_of(self.objective, self.optimiser, state, self.settings.keep_frozen)
+        self.run.checkpoint(number, files, self.settings.keep, self.best.spare(), passing=passing)
+
+
+def train(trainer: Trainer, start: int) -> None:
+    """Steps `start` to the run's total, then the last checkpoint and every evaluator."""
+    run, settings, objective = trainer.run, trainer.settings, trainer.objective
+    total = trainer.batches.step.total
+    run.progress.begin(total, start, "training")
+    after = [m for m in reversed(list(objective.modules())) if hasattr(m, "after_step")]
+    set_training(objective)
+    with interrupts() as interrupted:
+        pin = trainer.compute.device.type == "cuda"
+        for number, pieces in enumerate(walk(trainer.batches, start, settings.workers, pin), start=start):
+            step = run.step(number, total)
+            lr = trainer.lr(step.progress)
+            set_lr(trainer.optimiser, lr)
+            trainer.optimiser.zero_grad()
+            worth = backward(trainer.call, objective, pieces, step, trainer.compute, trainer.ranks)
+            norm = clip(objective, settings.clip)
+            if not (math.isfinite(worth.loss) and math.isfinite(norm)):
+                stop_at_non_finite(trainer, number, lr, worth)
+            trainer.optimiser.step()
+            for module in after:
+                module.after_step(step)
+            done = number + 1
+            trainer.window.add(logged(worth, lr, norm))
+            if done % settings.log_every == 0 or done == total:
+                run.log(done, {f"train/{name}": value for name, value in trainer.window.take().items()})
+            run.progress.advance(done)
+            improved = evaluate(trainer, due(trainer, done)) if done < total else False
+            if done < total and (improved or done % settings.checkpoint_every == 0):
+                trainer.save(done)
+            if interrupted.is_set():
+                if done < total and done % settings.checkpoint_every:
+                    trainer.save(done, passing=True)
+                raise KeyboardInterrupt
+    if start < total or total == 0:
+        trainer.save(total)
+    evaluate(trainer, (Step(run.seed, total, total), trainer.evaluations))
+
+
+def logged(worth: Worth, lr: float, norm: float) -> dict[str, float]:
+    """Names and values of one step; single terms only where there are several."""
+    terms = worth.terms if len(worth.terms) > 1 else {}
+    return {"loss": worth.loss, **terms, **worth.parts, "grad_norm": norm, "lr": lr}
+
+
+def clip(objective: nn.Module, limit: float) -> float:
+    """The norm of the whole gradient before clipping; a limit of 0 clips nothing."""
+    gradients = [p.grad for p in objective.parameters() if p.grad is not None]
+    if not gradients:
+        return 0.0
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if limit:
+        torch.nn.utils.clip_grads_with_norm_(
+            [p for p in objective.parameters() if p.grad is not None], limit, norm
+        )
+    return float(norm)
+
+
+def due(trainer: Trainer, done: int) -> tuple[Step, list[Evaluation]]:
+    """The evaluators whose turn it is after `done` steps; an entry's own `every` wins."""
+    usual = trainer.settings.evaluate_every
+    turn = [e for e in trainer.evaluations if (every := e.every or usual) and done % every == 0]
+    return Step(trainer.run.seed, done, trainer.batches.step.total), turn
+
+
+def evaluate(trainer: Trainer, turn: tuple[Step, Sequence[Evaluation]]) -> bool:
+    """Ask evaluators on rank 0 while the others wait; whether the metric of `best` has never been better."""
+    step, entries = turn
+    if not entries:
+        return False
+    improved = False
+    if trainer.ranks.is_first:
+        trainer.objective.eval()
+        found = trainer.run.evaluate(entries, trainer.data, step)
+        improved = trainer.best.note(step.number, found)
+        set_training(trainer.objective)
+    trainer.ranks.wait()
+    return improved
+
+
+def stop_at_non_finite(trainer: Trainer, number: int, lr: float, worth: Worth) -> None:
+    """Keep the state before this step, and say which number went wrong first."""
+    bad = [name for name, value in worth.terms.items() if not math.isfinite(value)]
+    if bad:
+        values = ", ".join(f"{name} = {worth.terms[name]}" for name in bad)
+        what = f"the loss became {worth.terms[bad[0]]} at step {number + 1}"
+        why = f"terms: {values}; learning rate {lr:.3g}"
+    else:
+        found = [
+            name
+            for name, p in trainer.objective.named_parameters()
+            if p.grad is not None and not bool(p.grad.isfinite().all())
+        ]
+        what = f"the gradient became infinite or no number at step {number + 1}"
+        why = f"in {', '.join(found[:3]) or 'its norm'}; the loss was {worth.loss:.4g}, learning rate {lr:.3g}"
+    trainer.save(number, passing=True)
+    raise UserError(
+        what,
+        where=f"{trainer.run.folder}, step {number + 1} of {trainer.batches.step.total}",
+        why=f"{why}. The state before this step is kept in checkpoints/{number:08d}",
+        cure="lower lr, clip=1, precision=fp32; go on from the kept state with a from-run part in a new recipe",
+    )
+
+
+@contextlib.contextmanager
+def interrupts() -> Iterator[threading.Event]:
+    """The first Ctrl-C (or SIGTERM) lets the step finish; a second one ends at once."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def ask(number: int, frame: Any) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

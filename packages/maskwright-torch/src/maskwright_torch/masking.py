@@ -1,0 +1,82 @@
+"""Scores, then `hide_lowest`: random, block, weighted and magnitude masking are this one function."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from maskwright.errors import UserError
+from maskwright.schedules import Curve
+from maskwright.step import Step
+from maskwright_torch.contracts import Batch, Encoder, Masker, Units
+from maskwright_torch.noise import uniform
+
+
+def counts_of(ratio: Tensor, valid: Tensor) -> Tensor:
+    """int64 (B,): floor(ratio * valid + 0.5). `ratio` is float64: in float32 0.7 of 5 comes out as 3."""
+    return torch.floor(ratio * valid.sum(dim=1) + 0.5).long()
+
+
+def hide_lowest(scores: Tensor, valid: Tensor, counts: Tensor) -> Tensor:
+    """bool (B, N): in each row the `counts` valid units with the lowest scores; of equal scores the first ones."""
+    # Sorted last, whatever their score; a valid unit may score infinity itself.
+    order = scores.argsort(dim=1, stable=True)
+    if not bool(valid.all()):
+        last = (~valid).gather(1, order).to(torch.uint8).argsort(dim=1, stable=True)
+        order = order.gather(1, last)
+    counts = torch.minimum(counts, valid.sum(dim=1))
+    chosen = torch.arange(scores.shape[1], device=scores.device) < counts[:, None]
+    return torch.zeros_like(valid).scatter_(1, order, chosen)
+
+
+def positions_of(mask: Tensor, what: str = "visible") -> Tensor:
+    """int64 (B, K): where each row of `mask` is True, in rising order. Every row must have as many as the others."""
+    counts = mask.sum(dim=1)
+    count = int(counts[0])
+    if not bool((counts == count).all()):
+        found = sorted(set(counts.tolist()))
+        raise UserError(
+            f"rows of one batch have different numbers of {what} units: {found[0]} to {found[-1]}",
+            why="an encoder that drops hidden units needs equal counts in all rows",
+            cure="use a masker with an exact count and a ratio that is the same for all rows, or an encoder with "
+            "hides:replace",
+        )
+    return (~mask).to(torch.uint8).argsort(dim=1, stable=True)[:, :count]
+
+
+def take(values: Tensor, index: Tensor) -> Tensor:
+    """`values` (B, N, D) at `index` (B, K) -> (B, K, D)."""
+    return values.gather(1, index[..., None].expand(-1, -1, values.shape[-1]))
+
+
+Schedule = Callable[..., float]
+
+
+def ratios(schedule: Schedule, step: Step, rows: Tensor) -> Tensor:
+    """float64 (B,): the schedule's value for each row; a `per-row` schedule sees a draw of the row's own."""
+    if isinstance(schedule, Curve):  # a function of progress alone
+        return torch.full(rows.shape, schedule(step.progress), dtype=torch.float64, device=rows.device)
+    draws = uniform(step.stream("ratio"), rows, 1)[:, 0]
+    values = [schedule(step.progress, u) for u in draws.tolist()]
+    return torch.tensor(values, dtype=torch.float64, device=rows.device)
+
+
+def choose(encoder: Encoder, masker: Masker, schedule: Schedule, batch: Batch, step: Step) -> Tensor:
+    """bool (B, N): what to hide in this batch at this step."""
+    units = encoder.units(batch)
+    wanted: tuple[str, ...] = getattr(masker, "features", ())
+    if wanted:
+        units = _with_features(units, wanted, batch)
+    return masker(units, ratios(schedule, step, units.rows), step)
+
+
+def _with_features(units: Units, wanted: tuple[str, ...], batch: Batch) -> Units:
+    missing = [name for name in wanted if name not in batch and name not in units.features]
+    if missing:
+        raise UserError(
+            f"the masker wants {', '.join(missing)} for each unit, and the batch has only {', '.join(sorted(batch))}",
+            cure="use an encoder whose prepare() provides it, or another masker",
+        )
+    found: dict[str, Any] = {name: batch[name] for name in wanted if name in batch}
+    return Units(units.valid, units.grid, units.position, units.rows, {**units.features, **found})

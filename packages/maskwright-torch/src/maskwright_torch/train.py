@@ -1,0 +1,176 @@
+"""recipe:train: puts the parts of a training run together and takes up where an earlier process stopped."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from maskwright.catalogue import catalogue
+from maskwright.contracts import Dataset
+from maskwright.errors import UserError
+from maskwright.planner import Planner
+from maskwright.runs import Run
+from maskwright.schedules import warmup
+from maskwright.tree import walk_built
+from maskwright_torch import checkpoint
+from maskwright_torch.batches import Batches, Order
+from maskwright_torch.best import best_of
+from maskwright_torch.device import Compute, compute_for, repeatable
+from maskwright_torch.gradients import backward
+from maskwright_torch.loop import Trainer, train
+from maskwright_torch.optim import make_optimiser
+from maskwright_torch.part import Part, set_training
+from maskwright_torch.ranks import Ranks, joined
+
+
+class TrainRecipe:
+    """Holds the built parts; `run` does the work."""
+
+    def __init__(self, params: Any) -> None:
+        self.params = params
+
+    def run(self, run: Run) -> None:
+        compute = compute_for(self.params.device, self.params.precision)
+        with repeatable(self.params.deterministic), joined(compute.device) as ranks:
+            self._run(run, compute, ranks)
+            ranks.wait()
+
+    def _run(self, run: Run, compute: Compute, ranks: Ranks) -> None:
+        params = self.params
+        objective, data = params.objective, params.data
+        if ranks.is_first:
+            run.fit_parts(data)
+        run.folder = Path(ranks.text_from_first(str(run.folder.absolute())))
+        if not ranks.is_first:
+            run.fit_parts(data)
+        count = count_items(data, params.split)
+        batch = usable_batch(params, count, ranks, run)
+        total = params.steps if params.steps is not None else max(round(params.epochs * count / batch), 1)
+        total = 0 if params.epochs == 0 else total
+        compute.place(objective)
+        if params.compile:
+            compile_encoders(run)
+        optimiser = make_optimiser(
+            params.optimiser,
+            objective,
+            lr=params.lr,
+            betas=params.betas,
+            momentum=params.momentum,
+            decay=params.decay,
+        ) if total else torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=params.lr)
+        best = best_of(params.best, params.evaluators)
+        order = Order(run.step().fork("data"), count, batch)
+        batches = Batches(
+            data, params.split, objective.prepare, order, run.step(0, total), params.accumulate, ranks.rank, ranks.size
+        )
+        shape = warmup(params.lr_shape, 0.0, params.warmup)
+        trainer = Trainer(
+            run, params, objective, objective, optimiser, batches, compute, ranks,
+            lambda progress: params.lr * shape(progress), params.evaluators, data, best,
+        )  # fmt: skip
+        (start,) = ranks.from_first([self._go_on(run, trainer) if ranks.is_first else 0])
+        if start and not ranks.is_first:
+            checkpoint.load(checkpoint.find(run.folder, str(start)), objective, optimiser)
+        if total:
+            try_two_rows(trainer)
+        if params.parallel == "ddp" and ranks.size > 1:
+            trainer.call = nn.parallel.DistributedDataParallel(objective)
+        train(trainer, start)
+        if ranks.is_first:
+            offer_parts(run, objective)
+
+    def _go_on(self, run: Run, trainer: Trainer) -> int:
+        """The number of steps that are done already; their state is put back."""
+        for notice in trainer.data.about(self.params.split).get("notices", ()):
+            run.say(f"note: {notice}")
+        latest = run.latest()
+        if latest is None:
+            return 0
+        state = checkpoint.load(latest, trainer.objective, trainer.optimiser)
+        trainer.window.sums, trainer.window.count = state["window"]["sums"], state["window"]["count"]
+        trainer.best.go_on(state["best"])
+        return latest.number
+
+
+def count_items(data: Dataset, split: str) -> int:
+    if split not in data.splits():
+        raise UserError(
+            f'the data has no split "{split}"', where="split", cure=f"one of {', '.join(data.splits())}"
+        )
+    count = data.length(split)
+    if count == 0:
+        raise UserError(
+            f'the split "{split}" of the data is empty', where="data", cure="give data with items to train on"
+        )
+    return count
+
+
+def usable_batch(params: Any, count: int, ranks: Ranks, run: Run) -> int:
+    """The batch, or all items where there are fewer; a rank without rows could not take part."""
+    batch = min(params.batch, count)
+    if batch < params.batch:
+        run.say(f"note: the data has {count} items, so every batch holds {batch} and not {params.batch}")
+    if batch < ranks.size * params.accumulate:
+        raise UserError(
+            f"a batch of {batch} rows cannot be cut into {ranks.size} ranks × {params.accumulate} pieces",
+            where="batch",
+            cure="a larger batch, or fewer ranks or pieces",
+        )
+    return batch
+
+
+def compile_encoders(run: Run) -> None:
+    """Encoders, not objectives: those would be compiled anew for every step number."""
+    for node in walk_built(run.root):
+        part = run.parts.get(node.path)
+        if node.kind == "encoder" and isinstance(part, nn.Module):
+            part.compile()
+
+
+def try_two_rows(trainer: Trainer) -> None:
+    """Forward and backward on two rows, so that parts that do not fit fail before the first step, in plain words."""
+    objective = trainer.objective
+    made = trainer.batches[0]
+    if not isinstance(made, list):
+        raise made.error
+    rows = {name: tensor[:2] for name, tensor in made[0].items()}
+    before = {name: buffer.clone() for name, buffer in objective.named_buffers()}
+    set_training(objective)
+    try:
+        backward(objective, objective, [rows], trainer.run.step(), trainer.compute, Ranks())
+    except (RuntimeError, ValueError, IndexError, KeyError) as error:
+        raise UserError(
+            "the parts of this recipe do not work together",
+            where="objective, on two rows of the data",
+            why=f"{type(error).__name__}: {str(error).strip()[:400]}",
+            cure="compare sizes and fields of encoder, masker, objective and data",
+        ) from error
+    for parameter in objective.parameters():
+        parameter.grad = None
+    for name, buffer in objective.named_buffers():
+        if name in before:
+            buffer.copy_(before[name])
+
+
+def offer_parts(run: Run, objective: Any) -> None:
+    """Parts that are no slots, or have another shape than planned: saved, so that from-run can take them."""
+    if not hasattr(objective, "parts"):
+        return
+    planner = Planner(catalogue())
+    for name, (params, part) in objective.parts().items():
+        run.save_part(name, part)
+        run.offer_part(name, planner.to_raw(params))
+
+
+def restore_part(run: Path, path: str, at: str, part: Any) -> None:
+    """The state that a part had at a checkpoint; a part that was offered beside the slots has a folder of its own."""
+    if not isinstance(part, nn.Module):
+        return  # a schedule or a data set: made from its settings alone
+    offered = run / "parts" / path
+    if offered.is_dir() and isinstance(part, Part) and not (path == "objective" or path.startswith("objective.")):
+        part.load(offered)
+        return
+    inner = path.removeprefix("objective").lstrip(".")
+    checkpoint.restore(checkpoint.find(run, at), part, inner)
+
