@@ -15,6 +15,14 @@ LOWEST = {
         "maskwright-samples",
         "maskwright-causal",
     ],
+    "constraints-lowest-vision.txt": [
+        "maskwright",
+        "maskwright-testing",
+        "maskwright-samples",
+        "maskwright-causal",
+        "maskwright-torch",
+        "maskwright-vision",
+    ],
 }
 
 

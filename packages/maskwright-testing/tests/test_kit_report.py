@@ -14,6 +14,7 @@ from test_kit_schedules import Ramp, TooHigh
 from maskwright import Component, UserError, hookimpl
 from maskwright import catalogue as catalogue_module
 from maskwright.catalogue import Listed, catalogue
+from maskwright.params import slot
 from maskwright_testing import (
     assert_mistakes,
     assert_one_error,
@@ -271,3 +272,27 @@ def test_other_runs_are_told_apart(tmp_path: Path, files: dict[str, str], says: 
     one, two = run_folder(tmp_path / "one"), run_folder(tmp_path / "two", **files)
     with pytest.raises(AssertionError, match=says):
         assert_run_folders_equal(one, two)
+
+
+@pytest.mark.parametrize("kind", ["masker", "encoder", "objective"])
+def test_without_torch_a_part_of_tensors_is_held_to_its_settings(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch, kind: str
+):
+    monkeypatch.setattr("maskwright_testing.cases.tensors_there", lambda: False)
+    monkeypatch.setattr("maskwright_testing.registry.tensors_there", lambda: False)
+    report = check_component(declare(kind, toy(object), provides={"torch", "fills"}).reference)
+    assert report.ok
+    assert {result.check.split("_")[1] for result in report.results} == {"params"}
+    assert [(result.check, result.reason) for result in report.skipped] == [
+        ("check_params_build", "torch is not installed: pip install maskwright-testing[torch]")
+    ]
+
+
+def test_a_pipeline_with_an_open_slot_may_go_without_an_example(declare: Declare):
+    inner = slot("dataset", help="data of another package")
+    cls = toy(object, annotations={"inner": Any}, inner=inner, example=None)
+    report = check_component(declare("pipeline", cls).reference)
+    assert report.failed == []
+    assert "no example(): it runs components of other packages" in report.summary()
+    assert check_component(declare("evaluator", cls).reference).failed != []
+    assert check_component(declare("pipeline", toy(object, example=None)).reference).failed != []

@@ -3,11 +3,14 @@
 The kit knows no component by name. What it needs it asks of the Params class, through these classmethods:
 
 `example()` -> Params
-    A tiny, fast instance. Wanted of every component except recipes, which may be made of components of other
-    packages; for a recipe without it nothing can be run, and the checks that would are skipped with that reason.
+    A tiny, fast instance. Wanted of every component except recipes, and pipelines with a slot that must be filled,
+    which may be made of components of other packages; without it nothing can be run, and the checks that would are
+    skipped with that reason. Their own package's tests put a subclass that has an example in their place.
 `example_data()` -> data set
-    Of a pipeline, or a fitted part: data with the fields it reads. It is fitted on this, and fed with it.
-    May be left out where `maskwright_testing.sample_data` has all fields that the component consumes.
+    Of a pipeline, an encoder, an objective or a fitted part: data with the fields it reads. It is fitted on this, and
+    fed with it. May be left out where `maskwright_testing.sample_data` has all fields that the component consumes.
+`example_grid()` -> tuple of int
+    Of a masker that is made for one grid of units only: that grid.
 `example_case()` -> (evaluator, subject, data)
     Of an evaluator: its own Params instance, something it can judge, and data to judge it on.
 `perfect()` -> (subject, data, {metric: value})
@@ -27,14 +30,15 @@ from typing import Any
 
 import attrs
 
+from maskwright.build import Builder
 from maskwright.catalogue import Listed, catalogue
 from maskwright.checking import check_composition
 from maskwright.contracts import Dataset, items_of
 from maskwright.errors import Mistake, UserError
-from maskwright.params import is_params
+from maskwright.params import fields_of, is_params
 from maskwright.planner import Planner
 from maskwright.step import Step
-from maskwright.tree import Node, index_of, tags_of
+from maskwright.tree import Node, index_of, tags_of, walk_built
 from maskwright_testing.listed_data import ListedData, sample_data
 
 STEP = Step(seed=1).fork("contracts")
@@ -44,8 +48,13 @@ MOST_ITEMS = 6
 """Items of a split that a pipeline is fed with."""
 
 
-NO_EXAMPLE = {"recipe": "no example(): it runs components of other packages"}
-"""Kinds that may go without, and the reason that the report gives."""
+NO_EXAMPLE = "no example(): it runs components of other packages"
+"""The reason that the report gives for those that may go without."""
+
+
+def tensors_there() -> bool:
+    """Whether the checks of tensors can be made: they import torch and maskwright-torch, the extra [torch]."""
+    return all(importlib.util.find_spec(name) is not None for name in ("torch", "maskwright_torch"))
 
 
 class Skipped(Exception):
@@ -81,7 +90,7 @@ class Case:
     def example(self) -> Any:
         """The example's Params; Skipped where there is none or it does not work, which one check reports."""
         if not self.has("example"):
-            raise Skipped(NO_EXAMPLE.get(self.listed.kind, "no example(), see check_params_example"))
+            raise Skipped(NO_EXAMPLE if self.may_lack_example() else "no example(), see check_params_example")
         try:
             made = self.offered("example")
         except Exception as error:
@@ -93,6 +102,11 @@ class Case:
         if self.plan(self.raw(made))[1]:
             raise Skipped("the example has mistakes, see check_params_example")
         return made
+
+    def may_lack_example(self) -> bool:
+        """Whether it may be made of components of other packages, so that its own has nothing to show it with."""
+        open_slots = any(field.is_slot and field.required for field in fields_of(self.params_class).values())
+        return self.listed.kind == "recipe" or (self.listed.kind == "pipeline" and open_slots)
 
     def raw(self, params: Any) -> dict[str, Any]:
         """A Params tree as raw tables."""
@@ -114,13 +128,12 @@ class Case:
 
     def build(self, seed: int = 0) -> Any:
         """A new built part of the example."""
-        self.need_torch()
-        return self.example().build(seed)
+        return self._built(seed).parts[""]
 
     def need_torch(self) -> None:
         """Skipped where the component needs torch and there is none."""
-        if "torch" in self.listed.component.provides and importlib.util.find_spec("torch") is None:
-            raise Skipped("torch is not installed")
+        if "torch" in self.listed.component.provides and not tensors_there():
+            raise Skipped("torch is not installed: pip install maskwright-testing[torch]")
 
     def data(self) -> Dataset:
         """Data for a pipeline or a fitted part."""
@@ -131,12 +144,25 @@ class Case:
         except UserError as error:
             raise Skipped(f"{error.what}; add example_data() to the Params class") from None
 
-    def working(self) -> tuple[Any, Dataset]:
-        """A new built part, fitted where it has to be, and its data."""
-        part, data = self.build(), self.data()
-        if "fitted" in self.tags():
-            part.fit(data, STEP.fork("fit"))
-        return part, data
+    def parts(self, seed: int = 0) -> dict[str, Any]:
+        """The parts of a new built example by path, the example itself at the empty path."""
+        builder = self._built(seed)
+        return {node.path: builder.build(node) for node in walk_built(builder.root)}
+
+    def _built(self, seed: int) -> Builder:
+        self.need_torch()
+        node, _ = self.plan(self.raw(self.example()))
+        assert node is not None  # an example without mistakes has a tree
+        builder = Builder(node, Step(seed))
+        builder.build(node)
+        return builder
+
+    def working(self, seed: int = 0) -> tuple[Any, Dataset]:
+        """A new built part, fitted where it or a part inside has to be, and its data."""
+        builder, data = self._built(seed), self.data()
+        for node in builder.fitted_nodes():
+            builder.parts[node.path].fit(data, STEP.fork("fit", node.path))
+        return builder.parts[""], data
 
     def items(self, data: Dataset) -> list[Mapping[str, Any]]:
         """Items of the first split that has what the component reads."""

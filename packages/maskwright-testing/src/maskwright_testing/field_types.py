@@ -37,7 +37,9 @@ def _array(dtype: str | tuple[str, ...], dimensions: int) -> Rule:
             return f"is a {type(value).__name__}, not an array"
         if str(value.dtype) not in allowed or len(value.shape) != dimensions:
             wanted = " or ".join(allowed)
-            return f"is {value.dtype} of shape {tuple(value.shape)}, not {wanted} with {dimensions} dimensions"
+            return (
+                f"is {value.dtype} of shape {tuple(value.shape)}, not {wanted} with {dimensions} dimensions"
+            )
         return ""
 
     return rule

@@ -35,8 +35,8 @@ def settings_of(case: Case) -> list[Field]:
 def check_params_example(case: Case) -> None:
     """`example()` gives an instance of its class that plans without a mistake; its `tags()` are a set of words."""
     if not case.has("example"):
-        if case.listed.kind == "recipe":
-            raise Skipped(NO_EXAMPLE["recipe"])
+        if case.may_lack_example():
+            raise Skipped(NO_EXAMPLE)
         fail(f"{case.params_class.__name__} has no classmethod example() that gives a tiny instance")
     made = case.offered("example")
     if not isinstance(made, case.params_class):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from maskwright.catalogue import Listed
 from maskwright.errors import UserError
-from maskwright_testing.cases import Case
+from maskwright_testing.cases import Case, tensors_there
 from maskwright_testing.path_checks import path_settings
 
 Check = Callable[[Case], None]
@@ -17,6 +17,16 @@ Check = Callable[[Case], None]
 
 def _of_kind(kind: str) -> Callable[[Listed], bool]:
     return lambda listed: listed.kind == kind and not listed.is_file
+
+
+def _of_tensors(kind: str) -> Callable[[Listed], bool]:
+    """Without torch these checks cannot even be listed; the checks of settings then say so."""
+    return lambda listed: (
+        listed.kind == kind
+        and not listed.is_file
+        and "torch" in listed.component.provides
+        and tensors_there()
+    )
 
 
 def _has_path(listed: Listed) -> bool:
@@ -35,6 +45,10 @@ FAMILIES: dict[str, Callable[[Listed], bool]] = {
     "dataset_checks": _of_kind("dataset"),
     "pipeline_checks": _of_kind("pipeline"),
     "evaluator_checks": _of_kind("evaluator"),
+    "masker_checks": _of_tensors("masker"),
+    "encoder_checks": _of_tensors("encoder"),
+    "objective_checks": _of_tensors("objective"),
+    "fill_checks": lambda listed: "fills" in listed.component.provides and _of_tensors("objective")(listed),
     "fitted_checks": lambda listed: "fitted" in listed.component.provides,
     "recipe_checks": _of_kind("recipe"),
     "recipe_file_checks": lambda listed: listed.is_file,

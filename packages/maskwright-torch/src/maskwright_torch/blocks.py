@@ -137,15 +137,15 @@ class Block(nn.Module):
         x: Tensor,
         attend: Tensor | None = None,
         *,
-        only: Tensor | None = None,
+        only: Tensor | int | None = None,
         cache: Cache | None = None,
         layer: int = 0,
     ) -> Tensor:
-        """`only` int64 (B, K): compute the outputs of these positions alone -> (B, K, D). The others still answer."""
-        asking = x if only is None else take(x, only)
+        """`only`: compute the outputs of these positions alone: int64 (B, K), or the last K. The others answer."""
+        asking = x if only is None else _some(x, only)
         if self.pre_norm:
             normed = self.norm1(x)
-            queries = None if only is None else take(normed, only)
+            queries = None if only is None else _some(normed, only)
             out = self.attn(normed, attend, queries=queries, cache=cache, layer=layer)
             x = asking + self.drop_path(self.drop(out))
             return x + self.drop_path(self.mlp(self.norm2(x)))
@@ -153,6 +153,10 @@ class Block(nn.Module):
         out = self.attn(x, attend, queries=queries, cache=cache, layer=layer)
         x = self.norm1(asking + self.drop_path(self.drop(out)))
         return self.norm2(x + self.drop_path(self.mlp(x)))
+
+
+def _some(x: Tensor, only: Tensor | int) -> Tensor:
+    return x[:, -only:] if isinstance(only, int) else take(x, only)
 
 
 class RelativeBias(nn.Module):

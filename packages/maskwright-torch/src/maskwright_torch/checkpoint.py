@@ -1,8 +1,8 @@
 """What a checkpoint of a training run holds, and how it is read back. No file of it can run code.
 
-    model.safetensors      the objective's state, frozen parts left out
-    optimizer.safetensors  what the optimiser remembers, `parameter/key`
-    state.json             aliases of shared tensors, hashes of frozen parts, running means of the log
+model.safetensors      the objective's state, frozen parts left out
+optimizer.safetensors  what the optimiser remembers, `parameter/key`
+state.json             aliases of shared tensors, hashes of frozen parts, running means of the log
 """
 
 import json
@@ -45,7 +45,7 @@ def files_of(
     return {
         WEIGHTS: partial(_write, tensors),
         OPTIMISER: partial(_write, optimiser_tensors(optimiser, objective)),
-        STATE: (json.dumps(text, indent=1, sort_keys=True) + "\n").encode(),
+        STATE: (json.dumps(text, indent=1) + "\n").encode(),
     }
 
 
@@ -63,7 +63,7 @@ def load(found: Checkpoint, objective: nn.Module, optimiser: torch.optim.Optimiz
             raise UserError(
                 f'the frozen part "{name}" is not the one this run was begun with',
                 where=str(found.path),
-                why=f"sha256 {str(now.get(name))[:12]}, was {before[:12]}; frozen parts are read again from their source",
+                why=f"sha256 {str(now.get(name))[:12]}, was {before[:12]}; it was read again from its source",
                 cure="put the run or file it comes from back as it was",
             )
     load_state(objective, tensors, str(found.path), may_lack_frozen=True)
@@ -82,14 +82,21 @@ def find(run: Path, at: str) -> Checkpoint:
         return latest
     number = read_json(latest)["best"]["number"] if at == "best" else int(at) if at.isdigit() else None
     if number is None or number not in there:
-        why = "it followed no metric, or had no value yet" if at == "best" else "it was not kept, or never made"
+        why = (
+            "it followed no metric, or had no value yet" if at == "best" else "it was not kept, or never made"
+        )
         known = ", ".join(map(str, there))
         raise UserError(
-            f'{run} has no checkpoint "{at}"', where=str(folder), why=why, cure=f'at = "last", or one of {known}'
+            f'{run} has no checkpoint "{at}"',
+            where=str(folder),
+            why=why,
+            cure=f'at = "last", or one of {known}',
         )
     if not is_sound(there[number].path):
         path = there[number].path
-        raise UserError(f"the checkpoint {path} is damaged", where=str(path), cure='take another: at = "last"')
+        raise UserError(
+            f"the checkpoint {path} is damaged", where=str(path), cure='take another: at = "last"'
+        )
     return there[number]
 
 

@@ -166,7 +166,9 @@ def stop_at_non_finite(trainer: Trainer, number: int, lr: float, worth: Worth) -
             if p.grad is not None and not bool(p.grad.isfinite().all())
         ]
         what = f"the gradient became infinite or no number at step {number + 1}"
-        why = f"in {', '.join(found[:3]) or 'its norm'}; the loss was {worth.loss:.4g}, learning rate {lr:.3g}"
+        why = (
+            f"in {', '.join(found[:3]) or 'its norm'}; the loss was {worth.loss:.4g}, learning rate {lr:.3g}"
+        )
     trainer.save(number, passing=True)
     raise UserError(
         what,

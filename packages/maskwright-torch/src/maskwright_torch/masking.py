@@ -47,7 +47,13 @@ def positions_of(mask: Tensor, what: str = "visible") -> Tensor:
 
 def take(values: Tensor, index: Tensor) -> Tensor:
     """`values` (B, N, D) at `index` (B, K) -> (B, K, D)."""
-    return values.gather(1, index[..., None].expand(-1, -1, values.shape[-1]))
+    if values.requires_grad:  # its backward pass adds up in a fixed order
+        return values.gather(1, index[..., None].expand(-1, -1, values.shape[-1]))
+    first = torch.arange(len(values), device=index.device)[:, None] * values.shape[1]
+    rows = values.reshape(-1, values.shape[-1]).index_select(
+        0, (index + first).flatten()
+    )  # whole rows at a time
+    return rows.view(*index.shape, -1)
 
 
 Schedule = Callable[..., float]

@@ -10,7 +10,8 @@ class Random:
     """Every unit is as likely to be hidden as any other; the count is exact."""
 
     rounding: Literal["nearest", "upstream"] = setting(
-        "nearest", help="nearest: floor(ratio * n + .5) hidden; upstream: int(n * (1 - ratio)) kept, as the official MAE"
+        "nearest",
+        help="nearest: floor(ratio * n + .5) hidden; upstream: int(n * (1 - ratio)) kept, as the official MAE",
     )
 
     def tags(self):
@@ -43,7 +44,9 @@ class Embed:
 class Fill:
     """Predict what is hidden, at once or in several passes that keep the surest predictions first."""
 
-    objective: Any = slot("objective", needs={"torch", "fills"}, help="what was trained to predict hidden units")
+    objective: Any = slot(
+        "objective", needs={"torch", "fills"}, help="what was trained to predict hidden units"
+    )
     ratio: Any = slot("schedule", optional=True, help="share to hide; none: as in training, at its end")
     masker: Any = slot("masker", optional=True, help="what to hide; none: as in training")
     passes: int = setting(1, ge=1, help="more than one needs an objective that tells how sure it is")

@@ -11,8 +11,12 @@ class Train:
     """Train an objective on data, with evaluators on the way and at the end."""
 
     data: Any = slot("dataset", help="raw items; the train split is trained on")
-    objective: Any = slot("objective", needs={"torch"}, help="what is learned, with encoder and masker inside")
-    evaluators: Any = slot("evaluator", many=True, default=[], help="what to find out, on the way and at the end")
+    objective: Any = slot(
+        "objective", needs={"torch"}, help="what is learned, with encoder and masker inside"
+    )
+    evaluators: Any = slot(
+        "evaluator", many=True, default=[], help="what to find out, on the way and at the end"
+    )
     split: str = setting("train", help="split of the data that is trained on")
 
     steps: int | None = setting(None, ge=0, help="optimiser steps; give steps or epochs. 0 trains nothing")
@@ -42,7 +46,9 @@ class Train:
 
     workers: int = setting(0, ge=0, help="processes that read and prepare items; 0: this one")
     device: str = setting("auto", help="auto, cpu, cuda, cuda:1 …")
-    precision: Literal["fp32", "bf16", "fp64"] = setting("fp32", help="bf16: autocast; fp64: to check numbers")
+    precision: Literal["fp32", "bf16", "fp64"] = setting(
+        "fp32", help="bf16: autocast; fp64: to check numbers"
+    )
     parallel: Literal["reduce", "ddp"] = setting(
         "reduce", help="under torchrun: one sum of all gradients, or torch's overlapping wrapper"
     )

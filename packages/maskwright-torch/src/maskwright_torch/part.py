@@ -61,9 +61,9 @@ def freeze(module: nn.Module) -> None:
 
 
 def frozen_prefixes(module: nn.Module) -> list[str]:
-    """Names of the outermost frozen sub-modules, the empty name being the module itself."""
+    """Names of the outermost frozen sub-modules, every name of a shared one; the empty name is the module itself."""
     found: list[str] = []
-    for name, inner in module.named_modules():
+    for name, inner in module.named_modules(remove_duplicate=False):
         if getattr(inner, "is_frozen", False) and not any(_holds(outer, name) for outer in found):
             found.append(name)
     return found

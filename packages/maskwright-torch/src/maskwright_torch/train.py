@@ -51,18 +51,29 @@ class TrainRecipe:
         compute.place(objective)
         if params.compile:
             compile_encoders(run)
-        optimiser = make_optimiser(
-            params.optimiser,
-            objective,
-            lr=params.lr,
-            betas=params.betas,
-            momentum=params.momentum,
-            decay=params.decay,
-        ) if total else torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=params.lr)
+        optimiser = (
+            make_optimiser(
+                params.optimiser,
+                objective,
+                lr=params.lr,
+                betas=params.betas,
+                momentum=params.momentum,
+                decay=params.decay,
+            )
+            if total
+            else torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=params.lr)
+        )
         best = best_of(params.best, params.evaluators)
         order = Order(run.step().fork("data"), count, batch)
         batches = Batches(
-            data, params.split, objective.prepare, order, run.step(0, total), params.accumulate, ranks.rank, ranks.size
+            data,
+            params.split,
+            objective.prepare,
+            order,
+            run.step(0, total),
+            params.accumulate,
+            ranks.rank,
+            ranks.size,
         )
         shape = warmup(params.lr_shape, 0.0, params.warmup)
         trainer = Trainer(
@@ -168,9 +179,12 @@ def restore_part(run: Path, path: str, at: str, part: Any) -> None:
     if not isinstance(part, nn.Module):
         return  # a schedule or a data set: made from its settings alone
     offered = run / "parts" / path
-    if offered.is_dir() and isinstance(part, Part) and not (path == "objective" or path.startswith("objective.")):
+    if (
+        offered.is_dir()
+        and isinstance(part, Part)
+        and not (path == "objective" or path.startswith("objective."))
+    ):
         part.load(offered)
         return
     inner = path.removeprefix("objective").lstrip(".")
     checkpoint.restore(checkpoint.find(run, at), part, inner)
-

@@ -1,5 +1,6 @@
 """The Python API; the command line does the same things through it."""
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -108,6 +109,16 @@ class LoadedRun:
                 filled[name] = {"use": "from-run", "run": str(self.folder), "part": fitting[0]}
         return filled or None
 
+    def _lacking(self, name: str, tree: Node) -> str:
+        """Which part a pipeline that is installed would need and this run has not; empty where nobody knows it."""
+        with contextlib.suppress(UserError):
+            for field in fields_of(catalogue().find("pipeline", name).params_class()).values():
+                if isinstance(field.spec, SlotSpec) and field.required:
+                    found = candidates(tree, field.spec.kinds, field.spec.needs)
+                    if len(found) != 1:
+                        return f"it needs one {field.describe()}; this run has {', '.join(found) or 'none'}"
+        return ""
+
     def pipeline(self, name: str = "", settings: Mapping[str, Any] | Iterable[str] = ()) -> Pipeline:
         """The run's part put to work; `name` may be left out where one fits or is the default."""
         offered = self.pipelines()
@@ -127,6 +138,7 @@ class LoadedRun:
             if name.partition("@")[0] not in offered:
                 raise UserError(
                     f'{self.folder} has no pipeline "{name}"{did_you_mean(name, offered)}',
+                    why=self._lacking(name, tree),
                     cure=f"it has: {', '.join(offered) or 'none'}",
                 )
             filling = self._filling(catalogue().find("pipeline", name), tree)

@@ -16,7 +16,7 @@ from maskwright_torch.blocks import Block, initialise
 from maskwright_torch.contracts import Batch, Encoded, Filled, Loss
 from maskwright_torch.inference import in_batches
 from maskwright_torch.masking import choose, positions_of, take
-from maskwright_torch.part import Part
+from maskwright_torch.part import Part, inside
 from maskwright_vision.patch_targets import Target, make_target
 from maskwright_vision.pictures import as_pixels, unpatchify
 from maskwright_vision.positions import sin_cos_table
@@ -97,21 +97,25 @@ class Mae(Part):
         place = self.decoder_pos_embed
         states = self.decoder_embed(encoded.states) + place[0, 1:][encoded.index]
         prefix = self.decoder_embed(encoded.prefix) + place[:, :1]
-        seen, total = encoded.index.shape[1], place.shape[1] - 1
-        pieces, extra = [prefix, states], prefix.shape[1]
-        if seen < total:
-            absent = positions_of(_complement(encoded.index, total), "hidden")
-            pieces.append(self.mask_token + place[0, 1:][absent])
-            order = torch.cat([encoded.index, absent], dim=1)
-        else:
-            order = encoded.index
+        pieces, order = [prefix, states], encoded.index
+        absent = place.shape[1] - 1 - order.shape[1]
+        if absent:
+            # What is absent is what is wanted, unless the loss is on all patches.
+            lacking = (
+                wanted
+                if wanted.shape[1] == absent
+                else positions_of(_complement(order, place.shape[1] - 1), "hidden")
+            )
+            pieces.append(self.mask_token + place[0, 1:][lacking])
+            order = torch.cat([order, lacking], dim=1)
         x = torch.cat(pieces, dim=1)
-        # Where each wanted patch stands among the tokens.
-        at = extra + order.argsort(dim=1).gather(1, wanted)
+        at: Tensor | int = absent
+        if wanted.shape[1] != absent:  # then the predictions are not simply those of the last tokens
+            at = prefix.shape[1] + order.argsort(dim=1).gather(1, wanted)
         for number, block in enumerate(self.decoder_blocks):
             x = block(x, only=at if number == len(self.decoder_blocks) - 1 else None)
         if not len(self.decoder_blocks):
-            x = take(x, at)
+            x = x[:, -at:] if isinstance(at, int) else take(x, at)
         return self.decoder_pred(self.decoder_norm(x))
 
     # -- what was learned, put to work -------------------------------------------------------------------------
@@ -147,10 +151,21 @@ class Mae(Part):
 
         write_triptych(item, self.encoder.prepare, self.target.notice, path)
 
+    def adapt(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of the same objective for another picture size."""
+        encoder = self.encoder.adapt(inside(state, "encoder")) if hasattr(self.encoder, "adapt") else {}
+        state |= {f"encoder.{name}": tensor for name, tensor in encoder.items()}
+        table = state.get("decoder_pos_embed")
+        if table is not None and table.shape != self.decoder_pos_embed.shape:
+            state["decoder_pos_embed"] = self.decoder_pos_embed.clone()  # fixed: made anew for the new grid
+        return state
+
     # -- targets that are fitted -------------------------------------------------------------------------------
 
     def fit(self, data: Any, step: Step) -> None:
         """Principal components or clusters of the patches of the train split; other targets need none."""
+        if not self.target.fit_pictures:
+            return
         count = min(data.length("train"), self.target.fit_pictures)
         items = (data.item("train", i, step) for i in range(count))
         patches = [
@@ -168,5 +183,3 @@ def _complement(index: Tensor, total: int) -> Tensor:
 
 def _shape(hidden: Tensor) -> str:
     return f"{int(hidden[0].sum())} of {hidden.shape[1]} patches are hidden"
-
-

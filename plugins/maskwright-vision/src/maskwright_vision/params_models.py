@@ -15,6 +15,9 @@ def _sides(image: int | list[int]) -> tuple[int, int]:
     return (image, image) if isinstance(image, int) else (image[0], image[-1])
 
 
+_OUT, _IN = "maskwright_vision.exporting", "maskwright_vision.importing"
+
+
 @params
 class Vit:
     """A vision transformer that hidden patches never enter (MAE's encoder)."""
@@ -26,15 +29,23 @@ class Vit:
     depth: int = setting(6, ge=1, help="transformer blocks")
     heads: int = setting(3, ge=1, help="attention heads")
     mlp_ratio: float = setting(4.0, gt=0, help="hidden width of the MLPs over width")
-    drop_path: float = setting(0.0, ge=0, lt=1, help="share of branches left out in the last block; less before")
-    pool: Literal["class", "mean"] = setting("class", help="the pooled vector: class token, or mean of the patches")
+    drop_path: float = setting(
+        0.0, ge=0, lt=1, help="share of branches left out in the last block; less before"
+    )
+    pool: Literal["class", "mean"] = setting(
+        "class", help="the pooled vector: class token, or mean of the patches"
+    )
     positions: Literal["sin-cos", "learned"] = setting("sin-cos", help="table of positions")
     final_norm: bool = setting(True, help="norm after the last block; fine-tuning on the mean drops it")
     qkv_bias: bool = setting(True, help="bias of queries, keys and values")
     eps: float = setting(1e-6, gt=0, help="epsilon of the norms")
-    mean: list[float] | None = setting(None, help="pixel mean for each channel; none: ImageNet's for 3, else 0.5")
+    mean: list[float] | None = setting(
+        None, help="pixel mean for each channel; none: ImageNet's for 3, else 0.5"
+    )
     std: list[float] | None = setting(None, gt=0, help="pixel deviation; none: ImageNet's for 3, else 0.5")
-    fit: Literal["crop", "stretch", "pad"] = setting("crop", help="how a picture of another shape is made to fit")
+    fit: Literal["crop", "stretch", "pad"] = setting(
+        "crop", help="how a picture of another shape is made to fit"
+    )
 
     def check(self):
         if isinstance(self.image, list) and len(self.image) != 2:
@@ -42,7 +53,10 @@ class Vit:
             return
         for side in dict.fromkeys(_sides(self.image)):
             if side % self.patch:
-                yield "image", f"{side} is no multiple of the patch {self.patch}; near it: {_nearest(side, self.patch)}"
+                yield (
+                    "image",
+                    f"{side} is no multiple of the patch {self.patch}; near it: {_nearest(side, self.patch)}",
+                )
         if self.width % self.heads:
             yield "width", f"{self.width} is no multiple of {self.heads} heads"
         if self.width % 4:
@@ -53,6 +67,16 @@ class Vit:
                 yield name, f"needs one number for each of {self.channels} channels, found {len(values)}"
 
     hides = "drop"
+
+    @classmethod
+    def exports(cls):
+        mae = {"transformers": f"{_OUT}:to_transformers", "mae-official": f"{_OUT}:to_official"}
+        return mae | {"timm": f"{_OUT}:to_timm"}
+
+    @classmethod
+    def imports(cls):
+        mae = {"transformers": f"{_IN}:from_transformers", "mae-official": f"{_IN}:from_official"}
+        return mae | {"timm": f"{_IN}:from_timm"}
 
     def build(self, seed: int):
         from maskwright_torch.part import seeded
@@ -71,6 +95,12 @@ class Vit:
     @classmethod
     def example(cls):
         return cls(image=8, patch=4, width=16, depth=2, heads=2)
+
+    @classmethod
+    def example_data(cls, make_data):
+        from maskwright_vision.example_pictures import shaded_pictures
+
+        return make_data(shaded_pictures())
 
 
 @params
@@ -130,13 +160,19 @@ class Fixed:
     def example(cls):
         return cls(noise=[0.1, 0.9, 0.5, 0.3])
 
+    @classmethod
+    def example_grid(cls):
+        return (2, 2)
+
 
 @params
 class Mae:
     """Masked autoencoder: predict the pixels of hidden patches from the visible ones."""
 
     encoder: Any = slot("encoder", default="vit", needs={"torch", "patches"}, help="what is pre-trained")
-    masker: Any = slot("masker", default="random", needs={"torch"}, over="encoder", help="which patches are hidden")
+    masker: Any = slot(
+        "masker", default="random", needs={"torch"}, over="encoder", help="which patches are hidden"
+    )
     ratio: Any = slot("schedule", default=0.75, help="share of the patches that is hidden")
     target: Literal["pixels", "normalised", "pca", "tokens"] = setting(
         "normalised", help="pixels, pixels normalised in each patch, principal components, or patch clusters"
@@ -151,12 +187,23 @@ class Mae:
 
     default_pipeline = "fill"
 
+    @classmethod
+    def exports(cls):
+        return {"transformers": f"{_OUT}:to_transformers", "mae-official": f"{_OUT}:to_official"}
+
+    @classmethod
+    def imports(cls):
+        return {"transformers": f"{_IN}:from_transformers", "mae-official": f"{_IN}:from_official"}
+
     def tags(self):
         return {"fitted"} if self.target in ("pca", "tokens") else set()
 
     def check(self):
         if self.decoder_width % self.decoder_heads or self.decoder_width % 4:
-            yield "decoder_width", f"{self.decoder_width} is no multiple of {self.decoder_heads} heads and of 4"
+            yield (
+                "decoder_width",
+                f"{self.decoder_width} is no multiple of {self.decoder_heads} heads and of 4",
+            )
 
     def check_parts(self, tags):
         if "per-row" in tags.get("ratio", ()) and "hides:drop" in tags.get("encoder", ()):
@@ -177,4 +224,6 @@ class Mae:
     def example(cls):
         return cls(encoder=Vit.example(), decoder_width=16, decoder_depth=1, decoder_heads=2, ratio=0.5)
 
-
+    @classmethod
+    def example_data(cls, make_data):
+        return Vit.example_data(make_data)

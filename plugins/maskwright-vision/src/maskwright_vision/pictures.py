@@ -34,9 +34,10 @@ def unpatchify(patches: Tensor, patch: int, grid: tuple[int, int]) -> Tensor:
 
 
 def as_tensor(pixels: np.ndarray) -> Tensor:
-    """uint8 or uint16 (H, W, C) -> float32 (C, H, W) in [0, 1]."""
+    """uint8 or uint16 (B, H, W, C) -> float32 (B, C, H, W) in [0, 1]."""
     scale = 255.0 if pixels.dtype == np.uint8 else 65535.0
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)).astype(np.float32)) / scale
+    wide = pixels if pixels.dtype == np.uint8 else pixels.astype(np.float32)  # torch hardly knows uint16
+    return torch.from_numpy(wide).permute(0, 3, 1, 2).contiguous().float() / scale
 
 
 def as_pixels(tensor: Tensor) -> np.ndarray:
@@ -47,7 +48,7 @@ def as_pixels(tensor: Tensor) -> np.ndarray:
 
 @attrs.frozen
 class ImagePrepare:
-    """Raw items -> `pixels` (B, C, H, W), of the size that the encoder wants, normalised; and `label` where all have one.
+    """Raw items -> `pixels` (B, C, H, W), of the encoder's size, normalised; and `label` where all have one.
 
     Small and picklable: it runs in loader processes.
     """
@@ -60,7 +61,13 @@ class ImagePrepare:
     fit: Fit = "crop"
 
     def __call__(self, items: Sequence[Mapping[str, Any]], step: Step) -> dict[str, Tensor]:
-        pictures = torch.stack([self.resized(item["pixels"], str(item.get("id", ""))) for item in items])
+        for item in items:
+            self._check(item["pixels"], str(item.get("id", "")))
+        kinds = {(item["pixels"].shape, item["pixels"].dtype) for item in items}
+        if len(kinds) == 1:  # one resampling for all, which is several times faster for tiny pictures
+            pictures = self._fitted(as_tensor(np.stack([item["pixels"] for item in items])))
+        else:
+            pictures = torch.cat([self._fitted(as_tensor(item["pixels"][None])) for item in items])
         batch = {"pixels": (pictures - self._row(self.mean)) / self._row(self.std)}
         if all("label" in item for item in items):
             batch["label"] = torch.tensor([int(item["label"]) for item in items])
@@ -76,6 +83,10 @@ class ImagePrepare:
 
     def resized(self, pixels: np.ndarray, name: str = "") -> Tensor:
         """float32 (C, height, width) in [0, 1]: bicubic, cropped in the middle, stretched or padded as `fit` says."""
+        self._check(pixels, name)
+        return self._fitted(as_tensor(pixels[None]))[0]
+
+    def _check(self, pixels: np.ndarray, name: str) -> None:
         if pixels.shape[2] != self.channels:
             raise UserError(
                 f"a picture has {pixels.shape[2]} channels, the encoder wants {self.channels}",
@@ -83,24 +94,26 @@ class ImagePrepare:
                 why=f"its pixels have the shape {pixels.shape} (height, width, channels)",
                 cure=f"channels={self.channels} of the data set, or channels={pixels.shape[2]} of the encoder",
             )
-        picture = as_tensor(pixels)
-        height, width = picture.shape[1:]
+
+    def _fitted(self, pictures: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, C, height, width)"""
+        height, width = pictures.shape[2:]
         if (height, width) == (self.height, self.width):
-            return picture
+            return pictures
         sides = (self.height / height, self.width / width)
         if self.fit == "stretch":
-            return _resample(picture, self.height, self.width)
+            return _resample(pictures, self.height, self.width)
         scale = max(sides) if self.fit == "crop" else min(sides)
         size = (max(round(height * scale), 1), max(round(width * scale), 1))
-        picture = _resample(picture, *size)
+        pictures = _resample(pictures, *size)
         top, left = (self.height - size[0]) // 2, (self.width - size[1]) // 2
         # Negative padding crops; both fits put the middle of the picture into the middle.
         edges = (left, self.width - size[1] - left, top, self.height - size[0] - top)
-        return F.pad(picture, edges)
+        return F.pad(pictures, edges)
 
 
-def _resample(picture: Tensor, height: int, width: int) -> Tensor:
-    if picture.shape[1:] == (height, width):
-        return picture
-    made = F.interpolate(picture[None], (height, width), mode="bicubic", antialias=True, align_corners=False)
-    return made[0].clamp(0, 1)
+def _resample(pictures: Tensor, height: int, width: int) -> Tensor:
+    if pictures.shape[2:] == (height, width):
+        return pictures
+    made = F.interpolate(pictures, (height, width), mode="bicubic", antialias=True, align_corners=False)
+    return made.clamp(0, 1)

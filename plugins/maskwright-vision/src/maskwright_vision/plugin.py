@@ -6,6 +6,10 @@ MASKWRIGHT_API = 1
 
 _PAPER = "arXiv:2111.06377"
 _MODELS = "maskwright_vision.params_models"
+_DATA = "maskwright_vision.params_data"
+_FOREIGN = "maskwright_vision.params_foreign"
+_CLASSIFY = "maskwright_vision.params_classify"
+_EVALUATORS = "maskwright_vision.params_evaluators"
 _VIT = frozenset({"torch", "patches", "pooled"})
 
 
@@ -19,6 +23,14 @@ def maskwright_encoders():
         "vit-full", f"{_MODELS}:VitFull", "the control: hidden patches enter as mask tokens",
         provides=_VIT | {"hides:replace"}, consumes={"pixels"}, paper=_PAPER,
     )  # fmt: skip
+    yield Component(
+        "hf-vit", f"{_FOREIGN}:HfVit", "a ViT from a transformers folder",
+        provides=_VIT | {"hides:drop"}, consumes={"pixels"}, paper="arXiv:2010.11929",
+    )  # fmt: skip
+    yield Component(
+        "hf-vitmae", f"{_FOREIGN}:HfVitMae", "the encoder of a ViTMAE from a transformers folder",
+        provides=_VIT | {"hides:drop"}, consumes={"pixels"}, paper=_PAPER,
+    )  # fmt: skip
 
 
 @hookimpl
@@ -26,14 +38,20 @@ def maskwright_maskers():
     grid = {"patches"}
     hides = {"torch", "follows-ratio"}
     yield Component(
-        "patch-blocks", f"{_MODELS}:PatchBlocks", "rectangles of patches, exact count", provides=hides, expects=grid
+        "patch-blocks",
+        f"{_MODELS}:PatchBlocks",
+        "rectangles of patches, exact count",
+        provides=hides,
+        expects=grid,
     )
     yield Component(
-        "patch-grid", f"{_MODELS}:PatchGrid", "a regular grid of patches, exact count", provides=hides, expects=grid
+        "patch-grid",
+        f"{_MODELS}:PatchGrid",
+        "a regular grid of patches, exact count",
+        provides=hides,
+        expects=grid,
     )
-    yield Component(
-        "fixed", f"{_MODELS}:Fixed", "a given order of patches", provides=hides, expects=grid
-    )
+    yield Component("fixed", f"{_MODELS}:Fixed", "a given order of patches", provides=hides, expects=grid)
 
 
 @hookimpl
@@ -42,3 +60,71 @@ def maskwright_objectives():
         "mae", f"{_MODELS}:Mae", "predict the pixels of hidden patches",
         provides={"torch", "fills"}, consumes={"pixels"}, paper=_PAPER,
     )  # fmt: skip
+    yield Component(
+        "classify", f"{_CLASSIFY}:Classify", "fine-tune an encoder on labels",
+        provides={"torch", "vision:classifies"}, consumes={"label"}, paper=_PAPER,
+    )  # fmt: skip
+
+
+@hookimpl
+def maskwright_evaluators():
+    labels, encoder = {"label"}, {"torch", "pooled"}
+    yield Component(
+        "linear-probe", f"{_EVALUATORS}:LinearProbe", "logistic regression on frozen vectors, beside raw pixels",
+        consumes=labels, expects=encoder,
+    )  # fmt: skip
+    yield Component(
+        "paper-probe", f"{_EVALUATORS}:PaperProbe", "the MAE paper's linear probe: batch norm and LARS",
+        consumes=labels, expects=encoder, paper=_PAPER,
+    )  # fmt: skip
+    yield Component(
+        "knn", f"{_EVALUATORS}:Neighbours", "labels of the nearest vectors by cosine, beside raw pixels",
+        consumes=labels, expects=encoder,
+    )  # fmt: skip
+    yield Component(
+        "finetune", f"{_EVALUATORS}:FineTune", "fine-tune a copy on few labels, beside the same from scratch",
+        consumes=labels, expects=encoder,
+    )  # fmt: skip
+    yield Component(
+        "reconstruction", f"{_EVALUATORS}:Reconstruction", "PSNR of hidden patches, with pictures that do not lie",
+        consumes={"pixels"}, expects={"torch", "fills"},
+    )  # fmt: skip
+    yield Component(
+        "feature-rank", f"{_EVALUATORS}:FeatureRank", "effective rank of the vectors: the alarm for collapse",
+        expects=encoder,
+    )  # fmt: skip
+
+
+@hookimpl
+def maskwright_pipelines():
+    yield Component(
+        "label", f"{_CLASSIFY}:Label", "the most likely class and its probability",
+        provides={"torch", "predicted", "probability"},
+    )  # fmt: skip
+
+
+@hookimpl
+def maskwright_datasets():
+    pixels = {"pixels"}
+    yield Component(
+        "image-folder",
+        f"{_DATA}:ImageFolder",
+        "pictures in a folder or zip, classes by folder",
+        provides=pixels,
+    )
+    yield Component(
+        "image-list", f"{_DATA}:ImageList", "pictures named in a CSV or JSON lines file", provides=pixels
+    )
+    yield Component("npz", f"{_DATA}:Npz", "pictures and labels as arrays in one npz file", provides=pixels)
+    yield Component(
+        "idx", f"{_DATA}:Idx", "pictures and labels in IDX files, as MNIST is published", provides=pixels
+    )
+    yield Component(
+        "shapes",
+        f"{_DATA}:Shapes",
+        "generated: one filled shape of six kinds a picture",
+        provides={"pixels", "label"},
+    )
+    yield Component(
+        "augmented", f"{_DATA}:Augmented", "training pictures cropped, flipped and recoloured anew"
+    )

@@ -49,7 +49,7 @@ class VisionTransformer(Part):
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         table = sin_cos_table(width, self.grid)[None]  # (1, 1 + N, D)
         if positions == "learned":
-            self.pos_embed = nn.Parameter(nn.init.trunc_normal_(torch.empty_like(table), std=0.02))
+            self.pos_embed = nn.Parameter(torch.zeros_like(table))
         else:
             self.register_buffer("pos_embed", table)
         # Kept with the weights, because a table of positions does not tell its own shape.
@@ -60,10 +60,18 @@ class VisionTransformer(Part):
             for rate in rates
         )
         self.norm: nn.Module = nn.LayerNorm(width, eps=eps) if final_norm else nn.Identity()
+        if hides == "replace":
+            self.mask_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.reset()
+
+    def reset(self) -> None:
+        """New weights, as at the start; a fixed table of positions stays."""
         initialise(self)
         nn.init.normal_(self.cls_token, std=0.02)
-        if hides == "replace":
-            self.mask_token = nn.Parameter(nn.init.normal_(torch.empty(1, 1, width), std=0.02))
+        if isinstance(self.pos_embed, nn.Parameter):
+            nn.init.trunc_normal_(self.pos_embed, std=0.02)
+        if self.hides == "replace":
+            nn.init.normal_(self.mask_token, std=0.02)
 
     # -- the encoder contract ------------------------------------------------------------------------------
 

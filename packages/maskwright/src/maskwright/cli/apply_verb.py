@@ -15,6 +15,8 @@ from maskwright.findings import plain_value
 from maskwright.folder import write_atomic
 from maskwright.step import Step
 
+TEXT_SUFFIXES = ("", ".jsonl", ".ndjson", ".json", ".txt")
+
 
 def apply(arguments: argparse.Namespace) -> int:
     pipeline = _pipeline(arguments.run, arguments.set, arguments.seed)
@@ -131,5 +133,12 @@ def write_results(pipeline: Any, results: list[Mapping[str, Any]], out: Path) ->
             taken.add(name)
             pipeline.write(result, out / name)
         return
+    if out.suffix not in TEXT_SUFFIXES:
+        raise UserError(
+            f"{type(pipeline).__name__} writes no {out.suffix} files",
+            where=str(out),
+            why="this pipeline's results are JSON lines",
+            cure=f"--out {out.with_suffix('.jsonl')}",
+        )
     lines = [_json_line(result) for result in results]
     write_atomic(out, ("\n".join(lines) + "\n").encode())

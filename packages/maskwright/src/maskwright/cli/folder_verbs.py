@@ -84,6 +84,9 @@ def export(arguments: argparse.Namespace) -> int:
             cure=f"formats: {', '.join(sorted(offered)) or 'none'}",
         )
     choices = [entry for entry in offered[arguments.to] if arguments.part in ("", entry[0])]
+    # A part that holds others which could be written too is the whole of them.
+    outer = [path for path, _ in choices]
+    choices = [entry for entry in choices if not any(entry[0].startswith(f"{path}.") for path in outer)]
     if len(choices) != 1:
         raise UserError(
             f"{len(choices)} parts of {run.folder} match",

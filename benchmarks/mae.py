@@ -1,0 +1,415 @@
+"""Speed of masked autoencoders: against transformers, against mask tokens, of the input, of the loop around the step.
+
+    python benchmarks/mae.py                     # everything, about ten minutes; needs vision and transformers
+    python benchmarks/mae.py --only step loop    # some of: step, tokens, input, loop, throughput
+
+Variants of one comparison take turns in one process, two threads, medians. Seconds depend on the machine and on what
+else it does; ratios hold better. Results go to benchmarks/results/mae.json, the chart to docs/pictures/.
+"""
+
+import argparse
+import copy
+import json
+import math
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from maskwright import Step, api
+from maskwright_torch.noise import uniform
+from maskwright_vision.params_data import Augmented, ImageFolder
+from maskwright_vision.params_models import Mae, Vit, VitFull
+
+THREADS = 2
+SIZES = {
+    "64 px / 8, 192 x 6, decoder 96 x 2, batch 32": (64, 8, 192, 6, 3, 96, 2, 3, 32),
+    "ViT-S/16, 224 px, decoder 192 x 4, batch 4": (224, 16, 384, 12, 6, 192, 4, 6, 4),
+}
+"""image, patch, width, depth, heads, decoder width, depth and heads, batch"""
+
+
+def ours(size: tuple[int, ...], full: bool = False) -> Any:
+    image, patch, width, depth, heads, decoder, layers, decoder_heads, _ = size
+    encoder = (VitFull if full else Vit)(
+        image=image, patch=patch, channels=3, width=width, depth=depth, heads=heads
+    )
+    return Mae(
+        encoder=encoder, decoder_width=decoder, decoder_depth=layers, decoder_heads=decoder_heads
+    ).build()
+
+
+def pictures(count: int, image: int) -> torch.Tensor:
+    """Noise, smoothed so that patches have structure; normalised."""
+    noise = uniform(1, torch.arange(count * 3 * image), image).float().view(count, 3, image, image)
+    smooth = torch.nn.functional.avg_pool2d(noise, 5, 1, 2)
+    return (smooth - smooth.mean()) / smooth.std()
+
+
+def alternate(
+    variants: dict[str, Callable[[], object]], repeats: int, clock: Callable[[], float]
+) -> dict[str, float]:
+    """Median milliseconds of each; they take turns, so that a busy moment hits all."""
+    times: dict[str, list[float]] = {name: [] for name in variants}
+    for number in range(repeats + 2):
+        for name, call in variants.items():
+            start = clock()
+            call()
+            if number > 1:
+                times[name].append(1e3 * (clock() - start))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+# -- against transformers ------------------------------------------------------------------------------------
+
+
+def peer_like(built: Any, size: tuple[int, ...]) -> Any:
+    """transformers' model with our weights, written by our own exporter."""
+    from transformers import ViTMAEForPreTraining
+
+    from maskwright_vision.exporting import to_transformers
+
+    with tempfile.TemporaryDirectory() as folder:
+        to_transformers(built, Path(folder) / "model")
+        return ViTMAEForPreTraining.from_pretrained(Path(folder) / "model").train()
+
+
+def step_against_peer(size: tuple[int, ...], repeats: int) -> dict[str, Any]:
+    """Forward, backward and optimiser; first that both compute the same loss and gradient."""
+    image, patch, batch = size[0], size[1], size[-1]
+    mine = ours(size)
+    peer = peer_like(mine, size)
+    x, rows = pictures(batch, image), torch.arange(batch)
+    noise = uniform(3, rows, (image // patch) ** 2).float()
+    order = noise.argsort(dim=1).argsort(dim=1)
+    count = (image // patch) ** 2
+    hidden = order >= count - round(count * 0.75)
+    found, wanted = mine.loss({"pixels": x, "rows": rows}, hidden).value, peer(x, noise=noise).loss
+    found.backward()
+    wanted.backward()
+    gradients = (
+        mine.encoder.blocks[0].attn.qkv.weight.grad,
+        torch.cat([layer_weight(peer, name).grad for name in ("query", "key", "value")]),
+    )
+    same = {
+        "loss difference": abs(float(found) - float(wanted)) / float(wanted),
+        "gradient difference": float((gradients[0] - gradients[1]).norm() / gradients[1].norm()),
+    }
+
+    def trainer(model: Any, loss: Callable[[], torch.Tensor], **options: Any) -> Callable[[], None]:
+        optimiser = torch.optim.AdamW(model.parameters(), lr=1e-5, **options)
+
+        def step() -> None:
+            optimiser.zero_grad()
+            loss().backward()
+            optimiser.step()
+
+        return step
+
+    numbers = iter(range(10**9))
+    twin = copy.deepcopy(peer)
+    variants = {
+        "ours": trainer(
+            mine, lambda: mine({"pixels": x, "rows": rows}, Step(0, next(numbers), 10**6)).value, fused=True
+        ),
+        "transformers, fused AdamW": trainer(peer, lambda: peer(x).loss, fused=True),
+        "transformers, AdamW as torch makes it": trainer(twin, lambda: twin(x).loss),
+    }
+    wall = alternate(variants, repeats, time.perf_counter)
+    torch.set_num_threads(1)
+    cpu = alternate(variants, max(repeats // 3, 4), time.process_time)
+    torch.set_num_threads(THREADS)
+    return {"same": same, "milliseconds": wall, "ratio": ratios(wall), "one thread, CPU": ratios(cpu)}
+
+
+def layer_weight(peer: Any, name: str) -> torch.nn.Parameter:
+    """Of the first encoder block; releases of transformers spell the path differently."""
+    (found,) = (
+        p
+        for key, p in peer.named_parameters()
+        if ".0." in key
+        and key.startswith("vit.")
+        and key.endswith((f"{name}.weight", f"{name[0]}_proj.weight"))
+    )
+    return found
+
+
+def ratios(times: dict[str, float]) -> dict[str, float]:
+    """Each variant's time over ours."""
+    return {name: round(value / times["ours"], 3) for name, value in times.items() if name != "ours"}
+
+
+# -- visible only against mask tokens ------------------------------------------------------------------------
+
+
+def flops_of(size: tuple[int, ...], tokens: int) -> float:
+    """Forward FLOPs of a picture: 24 n d^2 + 4 n^2 d for each block (n tokens, width d)."""
+    image, patch, width, depth, _, decoder, layers, _, _ = size
+    everything = (image // patch) ** 2 + 1
+
+    def block(n: int, d: int) -> float:
+        return 24 * n * d**2 + 4 * n**2 * d
+
+    return depth * block(tokens, width) + layers * block(everything, decoder)
+
+
+def visible_against_full(size: tuple[int, ...], repeats: int) -> dict[str, Any]:
+    image, patch, batch = size[0], size[1], size[-1]
+    count = (image // patch) ** 2
+    x, rows = pictures(batch, image), torch.arange(batch)
+    numbers = iter(range(10**9))
+
+    def step(full: bool) -> Callable[[], None]:
+        model = ours(size, full)
+        optimiser = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
+
+        def run() -> None:
+            optimiser.zero_grad()
+            model({"pixels": x, "rows": rows}, Step(0, next(numbers), 10**6)).value.backward()
+            optimiser.step()
+
+        return run
+
+    times = alternate({"visible only": step(False), "mask tokens": step(True)}, repeats, time.perf_counter)
+    flops = flops_of(size, count + 1) / flops_of(size, count - round(count * 0.75) + 1)
+    speed = times["mask tokens"] / times["visible only"]
+    return {
+        "milliseconds": times,
+        "ratio": round(speed, 2),
+        "FLOP ratio": round(flops, 2),
+        "share": round(speed / flops, 2),
+    }
+
+
+# -- the input pipeline --------------------------------------------------------------------------------------
+
+
+def write_photographs(folder: Path, count: int) -> None:
+    """JPEGs of 500 x 375, cut from the photographs that scikit-learn brings."""
+    from PIL import Image
+    from sklearn.datasets import load_sample_image
+
+    photos = [load_sample_image(name) for name in ("china.jpg", "flower.jpg")]
+    draws = uniform(5, torch.arange(count), 3).numpy()
+    for number, (which, top, left) in enumerate(draws):
+        photo = photos[int(which * 2)]
+        y, x = int(top * (photo.shape[0] - 375)), int(left * (photo.shape[1] - 500))
+        target = folder / ("ab"[number % 2])
+        target.mkdir(exist_ok=True)
+        Image.fromarray(photo[y : y + 375, x : x + 500]).save(target / f"{number:03d}.jpg", quality=90)
+
+
+def input_share(repeats: int) -> dict[str, Any]:
+    """Decode, crop at random, resize to 224, normalise: against a training step of ViT-S/16."""
+    size = SIZES["ViT-S/16, 224 px, decoder 192 x 4, batch 4"]
+    model = ours(size)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
+    with tempfile.TemporaryDirectory() as name:
+        os.environ["MASKWRIGHT_CACHE"] = name
+        write_photographs(Path(name), 40)
+        data = Augmented(
+            inner=ImageFolder(path=Path(name), channels=3, test_share=0.0), crop="random"
+        ).build()
+        count = data.length("train")
+        numbers = iter(range(10**9))
+        made: dict[str, Any] = {}
+
+        def read() -> None:
+            number = next(numbers)
+            step = Step(0, number, 10**6)
+            items = [data.item("train", (4 * number + i) % count, step.fork(i)) for i in range(4)]
+            made["batch"] = {**model.prepare(items, step), "rows": torch.arange(4)}
+
+        def train() -> None:
+            optimiser.zero_grad()
+            model(made["batch"], Step(0, next(numbers), 10**6)).value.backward()
+            optimiser.step()
+
+        times = alternate({"input": read, "step": train}, repeats, time.perf_counter)
+    return {"milliseconds": times, "share of a step": round(times["input"] / times["step"], 3)}
+
+
+# -- the loop around the step --------------------------------------------------------------------------------
+
+LOOP = SIZES["64 px / 8, 192 x 6, decoder 96 x 2, batch 32"]
+
+
+def arrays_file(folder: Path, count: int, image: int) -> Path:
+    """An npz file of noise pictures; what they show does not matter for time."""
+    path = folder / "pictures.npz"
+    noise = uniform(6, torch.arange(count * image * 3), image).view(count, image, image, 3)
+    np.savez(path, images=(noise * 255).to(torch.uint8).numpy(), labels=np.arange(count) % 2)
+    return path
+
+
+def recipe(path: Path, steps: int, batch: int, workers: int) -> dict[str, Any]:
+    image, patch, width, depth, heads, decoder, layers, decoder_heads, _ = LOOP
+    return {
+        "use": "train",
+        "steps": steps,
+        "batch": batch,
+        "workers": workers,
+        "checkpoint_every": 50,
+        "log_every": 10,
+        "device": "cpu",
+        "data": {"use": "npz", "path": str(path), "test_share": 0.0},
+        "objective": {
+            "use": "mae",
+            "decoder_width": decoder,
+            "decoder_depth": layers,
+            "decoder_heads": decoder_heads,
+            "encoder": {
+                "use": "vit",
+                "image": image,
+                "patch": patch,
+                "channels": 3,
+                "width": width,
+                "depth": depth,
+                "heads": heads,
+            },
+        },
+    }
+
+
+def seconds_of_run(folder: Path, made: dict[str, Any]) -> float:
+    """From the first logged step to the last checkpoint: start-up is not the loop's."""
+    api.run(made, out=folder, pictures=False)
+    lines = [json.loads(line) for line in (folder / "timing.jsonl").read_text().splitlines()]
+    first, last = lines[0], lines[-1]
+    return (last["seconds"] - first["seconds"]) / (last["step"] - first["step"])
+
+
+def bare_loop(path: Path, steps: int, batch: int) -> float:
+    """What somebody writes by hand: arrays in memory, normalise, forward, backward, step, now and then the loss."""
+    model = ours(LOOP).train()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True, betas=(0.9, 0.95))
+    images = np.load(path)["images"]
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (model.prepare.mean, model.prepare.std))
+    order = uniform(8, torch.zeros(1, dtype=torch.int64), len(images))[0].argsort().numpy()
+    start = 0.0
+    for number in range(steps):
+        if number == 10:
+            start = time.perf_counter()
+        rows = np.take(order, range(number * batch, (number + 1) * batch), mode="wrap")
+        x = torch.from_numpy(images[rows]).permute(0, 3, 1, 2).float() / 255
+        warm = min(number / (0.05 * steps), 1)
+        for group in optimiser.param_groups:
+            group["lr"] = 1e-3 * warm * 0.5 * (1 + math.cos(math.pi * number / steps))
+        optimiser.zero_grad()
+        loss = model(
+            {"pixels": (x - mean) / std, "rows": torch.from_numpy(rows)}, Step(0, number, steps)
+        ).value
+        loss.backward()
+        optimiser.step()
+        if number % 10 == 9:
+            float(loss)
+    return (time.perf_counter() - start) / (steps - 10)
+
+
+def loop_cost(steps: int, rounds: int) -> dict[str, Any]:
+    """The run with metrics, hooks and a checkpoint every 50 steps, against the bare loop; they take turns."""
+    bare, whole = [], []
+    with tempfile.TemporaryDirectory() as name:
+        path = arrays_file(Path(name), 512, LOOP[0])
+        for number in range(rounds):
+            bare.append(bare_loop(path, steps, LOOP[-1]))
+            whole.append(seconds_of_run(Path(name) / f"run-{number}", recipe(path, steps, LOOP[-1], 0)))
+    one, two = statistics.median(bare), statistics.median(whole)
+    return {
+        "milliseconds": {"bare": 1e3 * one, "recipe:train": 1e3 * two, "difference": 1e3 * (two - one)},
+        "cost": round(two / one - 1, 3),
+        "pairs": [round(w / b - 1, 3) for b, w in zip(bare, whole, strict=True)],
+    }
+
+
+def throughput(steps: int) -> dict[str, Any]:
+    """Pictures in a second by batch size and loader processes, drawn for the docs."""
+    found: dict[int, list[tuple[int, float]]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        path = arrays_file(Path(name), 512, LOOP[0])
+        for workers in (0, 1, 2):
+            for batch in (8, 16, 32, 64, 128):
+                folder = Path(name) / f"run-{workers}-{batch}"
+                seconds = seconds_of_run(folder, recipe(path, steps, batch, workers))
+                found.setdefault(workers, []).append((batch, batch / seconds))
+                print(f"  workers {workers}, batch {batch:3}: {batch / seconds:.0f} pictures/s", flush=True)
+    draw_throughput(found)
+    return {str(workers): dict(rows) for workers, rows in found.items()}
+
+
+def draw_throughput(found: dict[int, list[tuple[int, float]]]) -> None:
+    from maskwright.charts import Series, line_chart
+
+    lines = [
+        Series(f"{workers} workers", [(math.log2(batch), rate, 0.0) for batch, rate in rows])
+        for workers, rows in found.items()
+    ]
+    folder = Path(__file__).parent.parent / "docs" / "pictures"
+    folder.mkdir(exist_ok=True)
+    chart = line_chart(lines, "log2 of the batch", "pictures in a second, 64 px model, 2 cores")
+    (folder / "throughput.svg").write_text(chart + "\n")
+
+
+# -- all of it -----------------------------------------------------------------------------------------------
+
+
+def show(title: str, found: dict[str, Any]) -> None:
+    print(f"\n{title}")
+    for key, value in found.items():
+        if isinstance(value, dict):
+            value = ", ".join(
+                f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in value.items()
+            )
+        print(f"  {key}: {value}", flush=True)
+
+
+def sections(wanted: Iterable[str], quick: bool) -> dict[str, Any]:
+    repeats = 4 if quick else 15
+    results: dict[str, Any] = {}
+
+    def add(name: str, title: str, make: Callable[[], dict[str, Any]]) -> None:
+        if name in wanted:
+            results[title] = make()
+            show(title, results[title])
+
+    for label, size in SIZES.items():
+        add("step", f"training step, {label}", lambda size=size: step_against_peer(size, repeats))
+    for label, size in SIZES.items():
+        add(
+            "tokens",
+            f"visible only, {label}",
+            lambda size=size: visible_against_full(size, max(repeats // 2, 4)),
+        )
+    add("input", "input of ViT-S/16 from JPEGs of 500 x 375", lambda: input_share(repeats))
+    add("loop", "the loop, 64 px model", lambda: loop_cost(60 if quick else 210, 1 if quick else 5))
+    add("throughput", "throughput of the 64 px model", lambda: throughput(20 if quick else 40))
+    return results
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    names = ["step", "tokens", "input", "loop", "throughput"]
+    parser.add_argument("--only", nargs="+", choices=names, default=names)
+    parser.add_argument("--quick", action="store_true", help="few repeats, to see that it works")
+    options = parser.parse_args()
+    torch.set_num_threads(THREADS)
+    results = sections(options.only, options.quick)
+    machine = {"python": platform.python_version(), "torch": torch.__version__, "cores": os.cpu_count()}
+    if not options.quick and set(options.only) == set(names):
+        out = Path(__file__).parent / "results" / "mae.json"
+        out.write_text(
+            json.dumps({"machine": machine, "threads": THREADS, "results": results}, indent=2) + "\n"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
