@@ -1,38 +1,20 @@
-"""Write docs/causal-results.md from the run folders of the causal experiments, so that no number is typed by hand.
+"""Write the tables of a page of results from the run folders of experiments, so that no number is typed by hand.
 
 for x in a b c d e; do maskwright run joint-dag-experiment-$x --out results/$x; done
-python tools/results_page.py results/a results/b results/c results/d results/e
+python tools/results_page.py docs/causal-results.md results/a results/b results/c results/d results/e
+
+What stands above the line MARK in the page is written by people and stays; what is below is made anew.
 """
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "causal-results.md"
-SHOWN = ("order_error", "shd", "union_f1")
+MARK = "<!-- below: made by tools/results_page.py -->"
+CAUSAL = ("order_error", "shd", "union_f1")
 METHODS = ("joint", "pooled", "sort-variance", "sort-r2")
-
-INTRODUCTION = """\
-# What the causal experiments show
-
-Made by `python tools/results_page.py` from the run folders of the commands below; every number in the tables is read
-from there. All data is generated (the paper's generator, `dataset:sem`). A claim is *shown* when the lower end of the
-paired 95 % t interval of its gain reaches the margin. Every task is judged on its own edges. Entries are means over
-seeds ± one sample deviation.
-
-Read the columns `sort-variance` and `sort-r2` first: they sort the variables by a score and regress along that order,
-and fit nothing. Where they do as well as the joint fit, finding the order is no evidence for any method. Arms called
-`unit-…` see the same data with every column of every task scaled to variance 1, where variances tell no order and every
-method that assumes equal noise loses its ground.
-
-What did not go as expected: with one or two tasks of ten rows, sorting by variance orders the edges better than the fit
-does (A). With only a third of the edges shared, l1/l2 was expected to lose its edge over l1, and keeps part of it (D).
-With all tasks scaled to equal total variance, pooling and sorting rescue the unidentifiable tasks better than the joint
-fit (C). C began with 8 seeds (`seeds=0,1,2,3,4,5,6,7`): the order error alone was .44 [.37, .50], so that "at least .4"
-was not shown; the number of seeds was raised to 20 after that was seen.
-"""
 
 
 def findings_of(run: Path) -> dict[str, Any]:
@@ -51,7 +33,7 @@ def number(value: float | None) -> str:
 
 
 def section(run: Path) -> str:
-    """One experiment: its title and command from the recipe file, its claims, a table for each metric."""
+    """One experiment: the command, its claims, its tables."""
     found = findings_of(run)
     resolved = json.loads((run / "resolved.json").read_text(encoding="utf-8"))
     name = (run / "recipe.toml").read_text(encoding="utf-8").split('"')[1].partition("@")[0]
@@ -64,30 +46,66 @@ def section(run: Path) -> str:
         }
         for row in found["tables"]["Claims"]
     ]
+    typed = run / "overrides.txt"
+    words = typed.read_text(encoding="utf-8").split("\n") if typed.is_file() else []
+    command = " ".join([name, *(shortened(word) for word in words if word)])
     parts = [
-        f"## `maskwright run {name}`",
+        f"## `maskwright run {command}`",
         f"{len(resolved['arms'])} arms × {len(resolved['seeds'])} seeds.",
         table(claims, ["claim", "gain", "margin", "verdict"]),
     ]
-    for metric in SHOWN:
+    return "\n\n".join([*parts, *(methods(found) or metrics(found))])
+
+
+def shortened(word: str) -> str:
+    """A path of the machine the runs were made on is nobody else's."""
+    key, sign, value = word.partition("=")
+    return f"{key}{sign}{'FOLDER' if Path(value).is_dir() else Path(value).name}"
+
+
+def methods(found: Mapping[str, Any]) -> list[str]:
+    """Metrics `arms/METHOD/METRIC`: a table for each metric, arms by methods."""
+    made = []
+    for metric in CAUSAL:
         by_method = {m: found["tables"].get(f"arms/{m}/{metric}") for m in METHODS}
         present = {m: rows for m, rows in by_method.items() if rows}
-        if not present:
-            continue
-        merged = [
-            {metric: arm}
-            | {m: f"{number(rows[i]['mean'])} ± {number(rows[i]['spread'])}" for m, rows in present.items()}
-            for i, arm in enumerate(row["arm"] for row in next(iter(present.values())))
+        if present:
+            arms = [row["arm"] for row in next(iter(present.values()))]
+            rows = [
+                {metric: arm} | {m: spread(r[i]) for m, r in present.items()} for i, arm in enumerate(arms)
+            ]
+            made.append(table(rows, [metric, *present]))
+    return made
+
+
+def metrics(found: Mapping[str, Any]) -> Iterator[str]:
+    """One table for each evaluator, arms by metrics."""
+    groups: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
+    for name, rows in found["tables"].items():
+        if name != "Claims":
+            evaluator, _, metric = name.rpartition("/")
+            groups.setdefault(evaluator, {})[metric] = rows
+    for evaluator, columns in groups.items():
+        arms = [row["arm"] for row in next(iter(columns.values()))]
+        rows = [
+            {evaluator: arm} | {metric: spread(found[i]) for metric, found in columns.items()}
+            for i, arm in enumerate(arms)
         ]
-        parts.append(table(merged, [metric, *present]))
-    return "\n\n".join(parts)
+        yield table(rows, [evaluator, *columns])
 
 
-def main(folders: Sequence[str]) -> None:
-    sections = [INTRODUCTION, *(section(Path(folder)) for folder in folders)]
-    PAGE.write_text("\n\n".join(part.rstrip() for part in sections) + "\n", encoding="utf-8")
-    print(PAGE)
+def spread(row: Mapping[str, Any]) -> str:
+    return f"{number(row['mean'])} ± {number(row['spread'])}"
+
+
+def main(page: Path, folders: Sequence[str]) -> None:
+    above, mark, _ = page.read_text(encoding="utf-8").partition(MARK)
+    if not mark:
+        sys.exit(f"{page} has no line {MARK}")
+    parts = [above.rstrip(), MARK, *(section(Path(folder)).rstrip() for folder in folders)]
+    page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    print(page)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -113,6 +113,14 @@ def test_where_nothing_fits_the_middle_is_taken(shape, wanted):
     assert found[0].max() == start + max(wanted) - 1
 
 
+def test_a_picture_of_an_allowed_shape_in_which_nothing_fits_is_taken_whole():
+    """Rectangles of the whole area fit only where they are squares: in one of seven draws, so not in ten of them
+    for every fifth picture."""
+    square = np.zeros((10, 10, 1), np.uint8)
+    found = many(square, 60, crop="random", scale=(1.0, 1.0), aspect=(0.5, 2.0))
+    assert {picture.shape for picture in found} == {(10, 10, 1)}
+
+
 def test_ten_rectangles_are_tried():
     """Squares with 60 to 300 pixels, of which those below 10.5^2 fit into ten rows: 21 %.
 
@@ -156,6 +164,7 @@ def test_brightness_multiplies():
     grey = np.full((4, 4, 3), 100, np.uint8)
     levels = np.array([picture[0, 0, 0] for picture in many(grey, brightness=0.4)])
     assert 60 <= levels.min() < 65 and 135 < levels.max() <= 140
+    assert all((picture == picture[0, 0, 0]).all() for picture in many(grey, 20, brightness=0.4))
     assert {picture.max() for picture in many(grey, 50, brightness=9.0)} >= {255}  # cut, not wrapped round
 
 
@@ -173,7 +182,9 @@ def test_contrast_stretches_about_the_mean_grey():
 def test_saturation_moves_colours_towards_their_own_grey():
     red = np.full((2, 2, 3), (200, 50, 50), np.uint8)
     grey = 0.299 * 200 + 0.701 * 50
-    for picture in many(red, 50, saturation=0.5):
+    found = many(red, 50, saturation=0.5)
+    assert len({picture[0, 0, 0] for picture in found}) > 20
+    for picture in found:
         factor = (int(picture[0, 0, 0]) - grey) / (200 - grey)
         assert 0.49 < factor < 1.51
         assert int(picture[0, 0, 1]) == pytest.approx(max(grey + (50 - grey) * factor, 0), abs=1.0)
@@ -202,6 +213,12 @@ def test_erasing_fills_one_rectangle_with_noise():
         shares.append(inside.shape[0] * inside.shape[1] / 3600)
     assert max(picture.max() for picture in erased) > 65_000
     assert ERASED_AREA[0] * 0.8 < min(shares) < 0.05 and 0.28 < max(shares) <= ERASED_AREA[1] * 1.05
+
+
+def test_a_picture_too_small_to_erase_from_stays():
+    """A rectangle that is not nearly square is rounded to nothing."""
+    pixel = np.full((1, 1, 3), 7, np.uint8)
+    assert any(np.array_equal(picture, pixel) for picture in many(pixel, 60, erase=1.0))
 
 
 def test_the_picture_that_came_in_stays_as_it_was():

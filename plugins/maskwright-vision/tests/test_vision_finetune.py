@@ -302,13 +302,16 @@ def few_steps(**changes):
     return FineTune(**{"steps": 30, "shots": 5, "lr": 3e-3, **changes}).build()
 
 
-def test_both_arms_learn_and_the_subject_stays_as_it_is():
+@pytest.mark.parametrize("frozen", [False, True])
+def test_both_arms_learn_and_the_subject_stays_as_it_is(frozen):
     encoder = vit(drop_path=0.1)
-    freeze(encoder)
+    if frozen:
+        freeze(encoder)
     before, state = digest(encoder), torch.get_rng_state()
     found = few_steps().evaluate(encoder, pictures(), STEP)
     assert found.values["accuracy"] == found.values["scratch_accuracy"] == 1.0 and found.values["gain"] == 0.0
-    assert digest(encoder) == before and encoder.is_frozen and torch.equal(torch.get_rng_state(), state)
+    assert digest(encoder) == before and torch.equal(torch.get_rng_state(), state)
+    assert all(p.requires_grad is not frozen for p in encoder.parameters())
     ((title, table),) = found.tables.items()
     assert title == "30 steps: 10 to learn from, 6 to judge, 2 classes"
     assert [row["arm"] for row in table] == [
@@ -366,11 +369,13 @@ def test_scratch_has_the_full_rate_in_every_layer(monkeypatch):
     seen = []
 
     def watched(encoder, split, step, training):
+        assert all(p.requires_grad for p in encoder.parameters())
         seen.append((training.layer_decay, training.trained_blocks, digest(encoder), step))
         return Classify(encoder, 2)
 
     monkeypatch.setattr(finetune, "trained", watched)
     encoder = vit()
+    freeze(encoder)
     few_steps(layer_decay=0.5, trained_blocks=1).evaluate(encoder, pictures(), STEP)
     (tuned, scratch) = seen
     assert tuned[:3] == (0.5, 1, digest(encoder)) and scratch[:2] == (1.0, -1) and scratch[2] != tuned[2]

@@ -1,41 +1,19 @@
 """dataset:image-folder: layouts, splits, classes, damaged files, what is kept from one start to the next."""
 
-import copy
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
-
 import attrs
 import numpy as np
 import pytest
 from PIL import Image
-from vision_picture_files import encoded, ids, items, noise, picture, png, write, zipped
+from vision_picture_files import built, encoded, ids, items, noise, picture, plain, png, refused, write
 
 from maskwright.errors import RecipeError, UserError
-from maskwright_vision import picture_scan
 from maskwright_vision.params_data import ImageFolder
-from maskwright_vision.picture_cache import PixelStore, cache_folder
-from maskwright_vision.picture_sources import Archive, Folder, unreadable
 from maskwright_vision.splitting import arrange, hash_share
 
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("MASKWRIGHT_CACHE", str(tmp_path / "kept"))
-
-
-def built(path, **settings):
-    return ImageFolder(path=path, **settings).build()
-
-
-def refused(path, **settings) -> UserError:
-    with pytest.raises(UserError) as caught:
-        built(path, **settings)
-    return caught.value
-
-
-def plain(folder, count: int = 30):
-    """Two classes and nothing that says train or test."""
-    return write(folder, *(f"{'cat' if n % 2 else 'dog'}/{n:02d}.png" for n in range(count)))
 
 
 # -- layouts -------------------------------------------------------------------------------------------------------
@@ -141,6 +119,13 @@ def test_a_broken_pattern_is_a_mistake_of_the_recipe(tmp_path):
 def test_a_share_that_takes_everything_is_refused():
     with pytest.raises(UserError, match="test_share = 0.999 leaves no picture to train on"):
         arrange({"train": ["a", "b"]}, 0.999)
+
+
+def test_a_share_that_takes_nothing_makes_no_test():
+    splits, notices = arrange({"train": ["a", "b"]}, 1e-9)
+    assert splits == {"train": ["a", "b"]} and notices[0].startswith(
+        "there is no test split, so nothing can be"
+    )
 
 
 def test_only_a_test_split_says_that_nothing_can_be_trained():
@@ -252,228 +237,6 @@ def test_a_link_to_a_folder_above_is_not_walked_for_ever(tmp_path):
     (folder / "c").symlink_to(other)
     data = built(folder, test_share=0.0)
     assert ids(data, "train") == ["a/1.png", "b/1.png", "c/2.png"]
-
-
-# -- archives ------------------------------------------------------------------------------------------------------
-
-
-def members(*names: str) -> dict[str, bytes]:
-    return {name: encoded(picture(number)) for number, name in enumerate(names)}
-
-
-def test_an_archive_is_read_like_the_folder_in_it(tmp_path):
-    names = ["train/a/1.png", "train/b/1.png", "test/a/1.png"]
-    path = zipped(
-        tmp_path / "in.zip",
-        {f"all/{name}": content for name, content in members(*names).items()}
-        | {"__MACOSX/all/train/a/._1.png": b"", "__MACOSX/all/1.png": b"", "all/read.txt": b""},
-    )
-    data, same = built(path), built(write(tmp_path / "in", *names))
-    for split in ("train", "test"):
-        for one, other in zip(items(data, split), items(same, split), strict=True):
-            assert one["id"] == other["id"] and np.array_equal(one["pixels"], other["pixels"])
-    assert data.fingerprint() == same.fingerprint()
-
-
-def test_one_folder_called_train_is_a_split(tmp_path):
-    data = built(zipped(tmp_path / "in.zip", members("train/a/1.png", "train/b/1.png")), test_share=0.0)
-    assert data.about("train")["classes"] == ["a", "b"]
-
-
-def test_names_that_lead_out_of_an_archive_are_not_used(tmp_path):
-    path = zipped(tmp_path / "in.zip", members("a/1.png", "b/1.png", "../2.png", "a/../../3.png"))
-    data = built(path, most_broken=0.5, test_share=0.0)
-    assert ids(data, "train") == ["a/1.png", "b/1.png"]
-    assert data.about("train")["unreadable"] == [
-        "../2.png: its name leads out of the archive",
-        "a/../../3.png: its name leads out of the archive",
-    ]
-    assert list(tmp_path.rglob("*.png")) == []
-
-
-def test_damage_in_an_archive(tmp_path):
-    path = zipped(tmp_path / "in.zip", members("a/1.png", "a/2.png", "b/1.png"))
-    raw = path.read_bytes()
-    path.write_bytes(_flip(raw, b"a/2.png"))
-    data = built(path, most_broken=0.5)
-    assert data.about("train")["unreadable"][0].startswith("a/2.png: Bad CRC-32")
-    path.write_bytes(raw[:-40])
-    error = refused(path)
-    assert error.what == f"cannot read the archive {path}" and error.why == "File is not a zip file"
-
-
-def _flip(raw: bytes, name: bytes) -> bytes:
-    """Another byte in the middle of the (stored, not packed) member."""
-    place = raw.index(name) + len(name) + 50
-    return raw[:place] + bytes([raw[place] ^ 0xFF]) + raw[place + 1 :]
-
-
-def _digests(data, numbers) -> list[int]:
-    return [int(items(data, "train")[number]["pixels"].astype(int).sum()) for number in numbers]
-
-
-def test_several_processes_read_one_archive(tmp_path):
-    """Forked processes would share the position in the file that the first one opened."""
-    data = built(
-        zipped(tmp_path / "in.zip", members(*(f"{'ab'[n % 2]}/{n}.png" for n in range(12)))), test_share=0.0
-    )
-    wanted = _digests(data, range(12))
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool:
-        assert list(pool.map(_digests, [data] * 4, [range(12)] * 4)) == [wanted] * 4
-
-
-def test_an_archive_is_opened_again_in_another_process(tmp_path):
-    archive = Archive(zipped(tmp_path / "in.zip", members("a/1.png")))
-    first = archive._zip
-    archive._process = -1
-    assert archive.read("1.png") and archive._zip is not first
-    assert copy.deepcopy(archive).read("1.png") == archive.read("1.png")
-
-
-# -- what is kept --------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def looked_at(monkeypatch) -> list[str]:
-    """Names of the files that a scan reads, with even the smallest scans kept."""
-    names: list[str] = []
-    look = picture_scan.look
-    monkeypatch.setattr(picture_scan, "FEWEST_KEPT", 1)
-    monkeypatch.setattr(picture_scan, "look", lambda source, name: names.append(name) or look(source, name))
-    return names
-
-
-def test_the_next_start_reads_only_what_changed(tmp_path, looked_at):
-    folder = plain(tmp_path / "in")
-    first = built(folder)
-    assert len(looked_at) == 30
-    looked_at.clear()
-    (kept,) = cache_folder().glob("scan-*.json")
-    before = kept.stat()
-    assert built(folder).fingerprint() == first.fingerprint() and looked_at == []
-    assert kept.stat().st_ino == before.st_ino  # not even written again
-    (folder / "cat" / "01.png").write_bytes(encoded(picture(77, size=9)))
-    write(folder, "dog/new.png")
-    again = built(folder)
-    assert sorted(looked_at) == ["cat/01.png", "dog/new.png"] and again.fingerprint() != first.fingerprint()
-
-
-def test_what_could_not_be_opened_is_tried_again(tmp_path, looked_at, monkeypatch):
-    """To change permissions changes neither size nor time of a file."""
-    folder, read = plain(tmp_path / "in"), Folder.read
-
-    def denied(source, name):
-        if name == "cat/01.png":
-            raise unreadable(name, "Permission denied")
-        return read(source, name)
-
-    monkeypatch.setattr(Folder, "read", denied)
-    assert built(folder).about("train")["unreadable"] == ["cat/01.png: Permission denied"]
-    monkeypatch.setattr(Folder, "read", read)
-    looked_at.clear()
-    assert built(folder).about("train")["unreadable"] == [] and looked_at == ["cat/01.png"]
-
-
-def test_a_damaged_or_foreign_scan_is_made_again(tmp_path, looked_at):
-    folder = plain(tmp_path / "in")
-    first = built(folder)
-    (kept,) = cache_folder().glob("scan-*.json")
-    for content in (
-        b"",
-        b"{",
-        b"[1]",
-        b'{"cat/01.png": [[1, 2], 3, 4, 5, 6, 7, 8, 9]}',
-        b'{"cat/01.png": 3}',
-    ):
-        kept.write_bytes(content)
-        looked_at.clear()
-        assert built(folder).fingerprint() == first.fingerprint() and len(looked_at) == 30
-
-
-def test_a_scan_that_is_stopped_goes_on_where_it_was(tmp_path, monkeypatch):
-    folder, seen = plain(tmp_path / "in"), []
-    look = picture_scan.look
-
-    def stopped(source, name):
-        seen.append(name)
-        if len(seen) == 20:
-            raise KeyboardInterrupt
-        return look(source, name)
-
-    monkeypatch.setattr(picture_scan, "FEWEST_KEPT", 1)
-    monkeypatch.setattr(picture_scan, "PIECE", 5)
-    monkeypatch.setattr(picture_scan, "look", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        built(folder)
-    seen.clear()
-    seen += ["past the stop"] * 50
-    built(folder)
-    assert 10 <= len(seen) - 50 <= 15
-
-
-def test_small_scans_are_not_kept_and_a_folder_that_cannot_be_written_is_told(tmp_path, monkeypatch):
-    folder = plain(tmp_path / "in")
-    built(folder)
-    assert not cache_folder().exists()
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("MASKWRIGHT_CACHE", str(tmp_path / "file"))
-    monkeypatch.setattr(picture_scan, "FEWEST_KEPT", 1)
-    with pytest.warns(UserWarning, match="every start will read all files again. Set MASKWRIGHT_CACHE"):
-        built(folder)
-
-
-def test_decoded_pictures_can_be_kept(tmp_path):
-    folder = plain(tmp_path / "in", 8)
-    (folder / "cat" / "x.png").write_bytes(encoded(noise(3, 5, top=65535)))
-    plainly = built(folder, channels=3, test_share=0.0)
-    kept = built(folder, channels=3, test_share=0.0, cache=True)
-    assert kept.fingerprint() == plainly.fingerprint()
-    for data in (kept, copy.deepcopy(kept)):
-        for one, other in zip(items(plainly, "train"), items(data, "train"), strict=True):
-            assert one["id"] == other["id"] and one["pixels"].dtype == other["pixels"].dtype
-            assert np.array_equal(one["pixels"], other["pixels"])
-            other["pixels"][:] = 0  # the caller's own
-
-
-def test_kept_pictures_are_not_decoded_again_also_when_split_otherwise(tmp_path, monkeypatch):
-    folder = plain(tmp_path / "in", 8)
-    built(folder, cache=True)
-    monkeypatch.setattr("maskwright_vision.picture_data.decode", None)
-    data = built(folder, cache=True, test_match="dog/04")
-    (item,) = items(data, "test")
-    assert item["id"] == "dog/04.png" and np.array_equal(item["pixels"], picture(4))
-    monkeypatch.undo()
-    # Without the folder of this test nothing is kept yet, and without decoding nothing can be.
-    monkeypatch.setenv("MASKWRIGHT_CACHE", str(tmp_path / "other"))
-    monkeypatch.setattr("maskwright_vision.picture_data.decode", None)
-    with pytest.raises(TypeError):
-        built(folder, cache=True)
-
-
-def test_a_damaged_store_is_made_again(tmp_path):
-    folder = plain(tmp_path / "in", 8)
-    built(folder, cache=True)
-    (kept,) = cache_folder().glob("pixels-*")
-    whole = (kept / "pixels.bin").read_bytes()
-    (kept / "pixels.bin").write_bytes(whole[:-1])
-    with pytest.raises(ValueError, match="has another size than its table says"):
-        PixelStore(kept)
-    built(folder, cache=True)
-    assert (kept / "pixels.bin").read_bytes() == whole
-    (kept / "table.npz").write_bytes(b"PK")
-    built(folder, cache=True)
-    assert len(PixelStore(kept)) == 8
-
-
-def test_the_fingerprint_follows_content_labels_and_decoding(tmp_path):
-    folder = plain(tmp_path / "in")
-    settings = [{}, {"channels": 1}, {"at_least": 8}, {"labelled": False}, {"test_share": 0.0}]
-    prints = [built(folder, **each).fingerprint() for each in settings]
-    (folder / "cat" / "01.png").write_bytes(encoded(picture(199)))
-    prints.append(built(folder).fingerprint())
-    (folder / "cat").rename(folder / "lynx")
-    prints.append(built(folder).fingerprint())
-    assert len(set(prints)) == 7
 
 
 def test_photos_are_decoded_smaller_where_that_is_enough(tmp_path):

@@ -7,9 +7,12 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from maskwright.errors import UserError
 from maskwright.step import Step
+from maskwright_vision.params_data import ImageFolder
 
 STEP = Step(seed=1)
 
@@ -67,3 +70,18 @@ def items(data, split: str) -> list[dict]:
 
 def ids(data, split: str) -> list[str]:
     return [item["id"] for item in items(data, split)]
+
+
+def built(path, **settings):
+    return ImageFolder(path=path, **settings).build()
+
+
+def refused(path, **settings) -> UserError:
+    with pytest.raises(UserError) as caught:
+        built(path, **settings)
+    return caught.value
+
+
+def plain(folder, count: int = 30):
+    """Two classes and nothing that says train or test."""
+    return write(folder, *(f"{'cat' if n % 2 else 'dog'}/{n:02d}.png" for n in range(count)))

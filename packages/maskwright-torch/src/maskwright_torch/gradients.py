@@ -102,7 +102,7 @@ def seed_modules(step: Step, rank: int = 0, piece: int = 0) -> None:
 
 
 def _totals(
-    objective: nn.Module, pieces: Sequence[Batch], first: Loss, step: Step, compute: Compute, ranks: Ranks
+    objective: Any, pieces: Sequence[Batch], first: Loss, step: Step, compute: Compute, ranks: Ranks
 ) -> dict[str, Tensor]:
     """Count of each term over all pieces and ranks, which has to be known before the first backward pass."""
     counts = {name: term.count.detach() for name, term in first.terms.items()}

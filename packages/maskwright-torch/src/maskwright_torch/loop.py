@@ -78,7 +78,7 @@ def train(trainer: Trainer, start: int) -> None:
     run, settings, objective = trainer.run, trainer.settings, trainer.objective
     total = trainer.batches.step.total
     run.progress.begin(total, start, "training")
-    after = [m for m in reversed(list(objective.modules())) if hasattr(m, "after_step")]
+    after: list[Any] = [m for m in reversed(list(objective.modules())) if hasattr(m, "after_step")]
     set_training(objective)
     with interrupts() as interrupted:
         pin = trainer.compute.device.type == "cuda"

@@ -77,7 +77,7 @@ class Lars(torch.optim.Optimizer):
 
 
 def make_optimiser(
-    name: Name, objective: nn.Module, *, lr: float, betas: tuple[float, float], momentum: float, decay: float
+    name: Name, objective: Any, *, lr: float, betas: tuple[float, float], momentum: float, decay: float
 ) -> torch.optim.Optimizer:
     """An optimiser over the groups that the objective asks for, or the usual two."""
     groups = (

@@ -56,7 +56,7 @@ def seeded(seed: int, make: Callable[[], M]) -> M:
 def freeze(module: nn.Module) -> None:
     """Use a part without training it: no gradients, evaluation mode, left out of checkpoints."""
     module.requires_grad_(False)
-    module.is_frozen = True
+    module.is_frozen = True  # type: ignore[assignment]
     module.eval()
 
 
@@ -175,7 +175,7 @@ def load_state(
     another picture size.
     """
     if hasattr(module, "adapt"):
-        state = module.adapt(dict(state))
+        state = module.adapt(dict(state))  # type: ignore[operator]
     wrong = list(differences(module, state, frozen_prefixes(module) if may_lack_frozen else []))
     if wrong:
         shown = "; ".join(wrong[:6]) + (f"; and {len(wrong) - 6} more" if len(wrong) > 6 else "")

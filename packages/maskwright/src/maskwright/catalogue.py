@@ -122,6 +122,11 @@ class Catalogue:
         if len(matches) == 1:
             return matches[0]
         if matches:
+            if len({x.kind for x in matches}) > 1:
+                spellings = " or ".join(f'"{x.reference}"' for x in matches)
+                raise UserError(
+                    f'"{bare}" is the name of several kinds of component', cure=f"write {spellings}"
+                )
             spellings = " or ".join(f'"{x.qualified}"' for x in matches)
             raise UserError(f'"{bare}" is offered by more than one package', cure=f"write {spellings}")
         known = [x.name for x in self.listed if x.kind in kinds]

@@ -125,8 +125,7 @@ def _shifted(pixels: np.ndarray, most: int, rng: Rng) -> np.ndarray:
 def _recoloured(pixels: np.ndarray, settings: Any, rng: Rng) -> np.ndarray:
     """Brightness, contrast, saturation by factors in [1 - s, 1 + s]; transparency stays."""
     top = np.iinfo(pixels.dtype).max
-    colours = 1 if pixels.shape[2] == 1 else 3
-    made = pixels[..., :colours].astype(np.float64)
+    made = pixels[..., :3].astype(np.float64)
     strengths = (settings.brightness, settings.contrast, settings.saturation)
     factors = [rng.uniform(max(0.0, 1 - strength), 1 + strength) for strength in strengths]
     made = (made * factors[0]).clip(0, top)
@@ -134,7 +133,7 @@ def _recoloured(pixels: np.ndarray, settings: Any, rng: Rng) -> np.ndarray:
     made = (middle + (made - middle) * factors[1]).clip(0, top)
     grey = _grey(made)
     made = (grey + (made - grey) * factors[2]).clip(0, top)
-    return np.concatenate([np.rint(made).astype(pixels.dtype), pixels[..., colours:]], axis=2)
+    return np.concatenate([np.rint(made).astype(pixels.dtype), pixels[..., 3:]], axis=2)
 
 
 def _grey(colours: np.ndarray) -> np.ndarray:

@@ -90,3 +90,23 @@ class Label:
     @classmethod
     def example_data(cls, make_data):
         return _pictures(make_data)
+
+
+@params
+class Accuracy:
+    """How often a fine-tuned model names the right class."""
+
+    max_test: int = setting(0, ge=0, help="test items to judge at most, drawn by a hash of their ids; 0: all")
+
+    def build(self):
+        from maskwright_vision.accuracy import Accuracy as Built
+
+        return Built(self.max_test)
+
+    @classmethod
+    def example(cls):
+        return cls()
+
+    @classmethod
+    def example_case(cls, make_data):
+        return cls(), Classify.example(), _pictures(make_data)

@@ -10,6 +10,17 @@ _DATA = "maskwright_vision.params_data"
 _FOREIGN = "maskwright_vision.params_foreign"
 _CLASSIFY = "maskwright_vision.params_classify"
 _EVALUATORS = "maskwright_vision.params_evaluators"
+_FILES = "maskwright_vision:recipes"
+_RECIPES = {
+    "mae": "pre-train on drawings of characters, look at it, probe it",
+    "mae-probe": "judge the encoder of a run by probes and neighbours",
+    "mae-finetune": "fine-tune an encoder on labels",
+    "mae-experiment": "experiment: few labels, scanned digits",
+    "mae-experiment-asymmetry": "experiment: visible patches only against mask tokens",
+    "mae-experiment-redundancy": "experiment: how much can be predicted from what is left",
+    "mae-experiment-fashion": "experiment: few labels, Fashion-MNIST (by path)",
+    "mae-experiment-omniglot": "experiment: few labels, Omniglot (by path)",
+}
 _VIT = frozenset({"torch", "patches", "pooled"})
 
 
@@ -86,6 +97,10 @@ def maskwright_evaluators():
         consumes=labels, expects=encoder,
     )  # fmt: skip
     yield Component(
+        "accuracy", f"{_CLASSIFY}:Accuracy", "how often a fine-tuned model names the right class",
+        consumes=labels, expects={"torch", "vision:classifies"},
+    )  # fmt: skip
+    yield Component(
         "reconstruction", f"{_EVALUATORS}:Reconstruction", "PSNR of hidden patches, with pictures that do not lie",
         consumes={"pixels"}, expects={"torch", "fills"},
     )  # fmt: skip
@@ -128,3 +143,9 @@ def maskwright_datasets():
     yield Component(
         "augmented", f"{_DATA}:Augmented", "training pictures cropped, flipped and recoloured anew"
     )
+
+
+@hookimpl
+def maskwright_recipes():
+    for name, summary in _RECIPES.items():
+        yield Component(name, f"{_FILES}/{name}.toml", summary, paper=_PAPER)

@@ -25,7 +25,7 @@ def arrange(
     is no test, the validation split is it; and where there is none either, the names whose hash falls into
     `test_share`: a name stays where it is when others come or go.
     """
-    splits = {split: list(names) for split, names in given.items() if names}
+    splits = {split: list(names) for split, names in given.items()}
     notices: list[str] = []
     if test_match:
         chosen = {name for name in splits.get("train", ()) if re.search(test_match, name)}
@@ -34,7 +34,7 @@ def arrange(
     elif "test" not in splits and "validation" in splits:
         splits["test"] = splits.pop("validation")
         notices.append("there is no test split: the pictures for validation are the split test")
-    elif "test" not in splits and test_share:
+    elif "test" not in splits:
         chosen = {name for name in splits.get("train", ()) if hash_share(name) < test_share}
         if len(chosen) == len(splits.get("train", ())):
             raise UserError(
