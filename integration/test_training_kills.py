@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import sklearn.datasets  # noqa: F401 - the children need it
 import torch
 import torch._dynamo  # making an optimiser imports it
 from training import command, contents, environment, maskwright, recipe, status

@@ -1,4 +1,4 @@
-"""A small masked autoencoder on digits, as a recipe that tests run in processes of their own."""
+"""A small masked autoencoder on generated shapes, as a recipe that tests run in processes of their own."""
 
 import json
 import os
@@ -17,7 +17,11 @@ SMALL = {
     "keep": 2,
     "log_every": 3,
     "device": "cpu",
-    "data": {"use": "digits"},
+    "data": {
+        "use": "augmented",
+        "inner": {"use": "shapes", "size": 16, "count": 60, "test_count": 12},
+        "crop": "random",
+    },
     "objective": {
         "use": "mae",
         "decoder_width": 16,
@@ -25,8 +29,8 @@ SMALL = {
         "decoder_heads": 2,
         "encoder": {
             "use": "vit",
-            "image": 8,
-            "patch": 2,
+            "image": 16,
+            "patch": 4,
             "width": 16,
             "depth": 2,
             "heads": 2,

@@ -133,18 +133,18 @@ def test_kept_pictures_are_not_decoded_again_also_when_split_otherwise(tmp_path,
         built(folder, cache=True)
 
 
-def test_the_cache_folder_is_the_named_one_or_that_of_the_platform(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/me")
+def test_the_cache_folder_is_the_named_one_or_that_of_the_platform(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("MASKWRIGHT_CACHE", "~/kept")
-    assert cache_folder().as_posix() == "/home/me/kept/vision"
+    assert cache_folder() == tmp_path / "kept/vision"
     monkeypatch.delenv("MASKWRIGHT_CACHE")
     monkeypatch.setattr("sys.platform", "darwin")
-    assert cache_folder().as_posix() == "/home/me/Library/Caches/maskwright/vision"
+    assert cache_folder() == tmp_path / "Library/Caches/maskwright/vision"
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
     assert cache_folder().as_posix() == "/xdg/maskwright/vision"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder().as_posix() == "/home/me/.cache/maskwright/vision"
+    assert cache_folder() == tmp_path / ".cache/maskwright/vision"
 
 
 def test_a_damaged_store_is_made_again(tmp_path):

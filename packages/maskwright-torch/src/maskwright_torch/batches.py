@@ -32,9 +32,13 @@ class Order:
     def places(self, number: int) -> list[tuple[int, int]]:
         """(epoch, index) of each row of batch `number`."""
         found = []
-        for place in range(number * self.batch, (number + 1) * self.batch):
-            epoch, rest = divmod(place, self.count)
-            found.append((epoch, _order(self.step.at(epoch).stream("order"), self.count)[rest]))
+        place, end = number * self.batch, (number + 1) * self.batch
+        while place < end:
+            epoch, first = divmod(place, self.count)
+            last = min(first + end - place, self.count)
+            order = _order(self.step.at(epoch).stream("order"), self.count)
+            found += [(epoch, index) for index in order[first:last]]
+            place += last - first
         return found
 
 
@@ -84,7 +88,8 @@ class Batches:
 
     def _piece(self, number: int, places: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
         step = self.step.fork("data")
-        items = [self.data.item(self.split, i, step.at(epoch).fork(i)) for epoch, i in places]
+        steps = {epoch: step.at(epoch) for epoch, _ in places}
+        items = [self.data.item(self.split, i, steps[epoch].fork(i)) for epoch, i in places]
         return collate(items, [i for _, i in places], self.prepare, step.at(number))
 
 
