@@ -74,10 +74,16 @@ class FollowerRun:
 
     def offer_part(self, path: str, raw: Mapping[str, Any]) -> None: ...
 
+    def has_part(self, path: str) -> bool:
+        return (self.folder / "parts" / path).is_dir()
+
+    def load_part(self, path: str, part: Any) -> None:
+        part.load(self.folder / "parts" / path)
+
     def fit_parts(self, data: Any) -> None:
         """Load what the owner of the folder has fitted; to be called once it has."""
         for node in self.builder.fitted_nodes():
-            self.parts[node.path].load(self.folder / "parts" / node.path)
+            self.load_part(node.path, self.parts[node.path])
 
     def evaluate(self, evaluations: Iterable[Any], data: Any, step: Step) -> dict[str, Any]:
         return {}
