@@ -8,7 +8,8 @@ from maskwright import Step, UserError
 from maskwright_torch.batches import collate, cut
 from maskwright_torch.device import compute_for
 from maskwright_torch.gradients import Worth, backward, seed_modules
-from maskwright_torch.ranks import Ranks
+from maskwright_torch.loop import Window
+from maskwright_torch.ranks import Ranks, all_sum
 
 STEP = Step(seed=2, number=3, total=10)
 
@@ -98,3 +99,18 @@ def test_an_unknown_device_is_one_clear_error():
     with pytest.raises(UserError, match='"cuda:7" is not available') as caught:
         compute_for("cuda:7", "fp32")
     assert "device=auto" in caught.value.cure
+
+
+def test_the_window_means_what_was_logged():
+    window = Window()
+    for values in ({"a": 1.0}, {"a": 3.0, "b": 4.0}):
+        window.add(values)
+    assert window.take() == {"a": 2.0, "b": 4.0}
+    assert window.take() == {}
+
+
+def test_alone_sums_over_ranks_are_the_thing_itself():
+    tensor = torch.tensor([1.0, 2.0])
+    assert torch.equal(all_sum(tensor), tensor)
+    assert Ranks().any(True) and not Ranks().any(False)
+    assert Ranks().text_from_first("abc") == "abc"

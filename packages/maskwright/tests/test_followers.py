@@ -45,6 +45,23 @@ def test_a_follower_runs_the_recipe_and_writes_nothing(command: Command, tmp_pat
     assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
 
 
+def test_recipes_with_child_runs_are_not_shared(command: Command, tmp_path: Path):
+    (tmp_path / "two.toml").write_text(
+        'use = "experiment"\nseeds = [0]\nbase = { use = "toy-train" }\narms = { a = {}, b = {} }\n'
+    )
+    for rank in ("0", "1"):
+        done = command("run", "two.toml", "--out", "run", env={"RANK": rank, "WORLD_SIZE": "2"})
+        assert done.returncode == 2
+        assert "cannot be shared by several processes" in done.stderr and "without torchrun" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_follower_of_a_finished_run_has_nothing_to_do(command: Command):
+    assert command("run", "toy-train", "steps=2", "--out", "run").returncode == 0
+    done = command("resume", "run", env={"RANK": "1", "WORLD_SIZE": "2", "MASKWRIGHT_TRACE": "1"})
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_follower_has_all_that_a_recipe_may_ask_of_its_run():
     def public(cls: type) -> set[str]:
         return {name for name in dir(cls) if not name.startswith("_")}

@@ -221,7 +221,6 @@ PARTS = {
     "mae of pixels": mae(target="pixels", ratio=0.6),
     "mae of one channel, learned table": mae(vit(channels=1, positions="learned")),
     "mae of rectangles": mae(vit(image=[8, 20])),
-    "mae without decoder blocks": mae(decoder_depth=0),
     "encoder": vit(),
     "encoder without final norm": vit(final_norm=False, pool="mean"),
     "encoder of rectangles, four channels": vit(image=[20, 8], channels=4, fit="stretch", eps=1e-5),

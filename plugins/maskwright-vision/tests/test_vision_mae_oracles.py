@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from maskwright import Step, UserError
+from maskwright.errors import RecipeError
 from maskwright_torch.contracts import Batch
 from maskwright_torch.masking import positions_of, take
 from maskwright_torch.noise import uniform
@@ -227,20 +228,30 @@ def test_principal_components_are_those_of_scikit_learn():
     assert torch.allclose(built.target.pixels(codes, patches).double(), torch.from_numpy(kept), atol=1e-4)
 
 
-def test_tokens_are_the_nearest_centres_and_lloyd_lowers_the_distance():
-    built = mae(target="tokens", vocabulary=12).float()
+def test_tokens_are_the_nearest_centres_and_lloyd_lowers_the_distance(monkeypatch: pytest.MonkeyPatch):
     data = Pictures()
-    built.fit(data, Step())
-    patches = patchify(built.prepare([data.item("train", 0, Step())], Step())["pixels"], 4)
+
+    def fitted(rounds: int) -> BuiltMae:
+        monkeypatch.setattr("maskwright_vision.patch_targets.ROUNDS", rounds)
+        built = mae(target="tokens", vocabulary=12).float()
+        built.fit(data, Step())
+        return built
+
+    built = fitted(20)
+    items = [data.item("train", i, Step()) for i in range(40)]
+    patches = patchify(built.prepare(items, Step())["pixels"], 4)
     tokens = built.target.of(patches)
     distances = (patches[..., None, :] - built.target.centres).square().sum(dim=-1)
     assert torch.equal(tokens, distances.argmin(dim=-1))
-    first = patches[0][:12]
-    spread = torch.cdist(patches[0], built.target.centres).min(dim=1).values.mean()
-    assert float(spread) < float(torch.cdist(patches[0][12:], first).min(dim=1).values.mean())
-    loss = built.loss(
-        {"pixels": patches_to_pixels(patches), "rows": torch.arange(1)}, torch.arange(24)[None] > 5
-    )
+
+    def spread(rounds: int) -> float:
+        centres = fitted(rounds).target.centres.expand(40, -1, -1)
+        return float(torch.cdist(patches, centres).amin(dim=-1).square().mean())
+
+    means = [spread(0), spread(1), spread(20)]
+    assert means[0] > means[1] > means[2]
+    one = patches[:1]
+    loss = built.loss({"pixels": patches_to_pixels(one), "rows": torch.arange(1)}, torch.arange(24)[None] > 5)
     assert bool(loss.value.isfinite())
 
 
@@ -289,13 +300,19 @@ def test_the_control_sees_every_position_and_costs_no_decoder_tokens():
     assert predictions(built, made, hidden).shape == (3, 18, 48)
 
 
-def test_a_decoder_without_blocks_is_a_linear_map_of_position():
-    built, made = mae(decoder_depth=0), batch()
+def test_a_decoder_without_blocks_reads_the_mask_tokens_of_the_control():
+    built, made = mae(vit(full=True), decoder_depth=0), batch()
     hidden = hidden_of(built, made)
     wanted = positions_of(hidden)
-    token = built.mask_token + built.decoder_pos_embed[:, 1:]
-    by_hand = take(built.decoder_pred(built.decoder_norm(token)).expand(3, -1, -1), wanted)
+    states = built.decoder_embed(built.encoder(made, hidden).states) + built.decoder_pos_embed[:, 1:]
+    by_hand = take(built.decoder_pred(built.decoder_norm(states)), wanted)
     assert torch.allclose(predictions(built, made, hidden), by_hand, atol=1e-12)
+
+
+def test_without_decoder_blocks_visible_patches_would_not_be_read_at_all():
+    with pytest.raises(RecipeError, match="1 problem") as caught:
+        mae(decoder_depth=0)
+    assert "know nothing of the visible patches" in str(caught.value)
 
 
 def test_micro_batches_add_up_and_masks_belong_to_rows():

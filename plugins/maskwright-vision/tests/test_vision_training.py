@@ -2,6 +2,8 @@
 
 import copy
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import maskwright as mw
 from maskwright import Step, UserError, api
 from maskwright.cli.main import main
 from maskwright.errors import RecipeError
-from maskwright_testing import assert_user_error
+from maskwright_testing import assert_run_folders_equal, assert_user_error
 from maskwright_torch.part import digest
 from maskwright_vision.mae import Mae
 
@@ -99,13 +101,17 @@ def test_evaluators_have_their_turn_and_the_best_checkpoint_stays(tmp_path: Path
     psnr = [e["step"] for e in run.metrics() if e["name"] == "reconstruction/psnr"]
     assert psnr == [5, 10, 15, 20]
     before_the_end = {step: value for step, value in ranks.items() if step < 20}
-    best = max(before_the_end, key=lambda step: (before_the_end[step], -step))
+    spared = max(before_the_end, key=lambda step: (before_the_end[step], -step))
     kept = sorted(int(path.name) for path in (run.folder / "checkpoints").iterdir())
-    assert kept == sorted({best, 20})
+    assert kept == sorted({spared, 20})
+    best = max(kept, key=lambda step: (ranks[step], -step))  # the last evaluation counts too
     mine = run.part("objective.encoder", at="best")
     state = {n.removeprefix("encoder."): t for n, t in weights(run, best).items() if n.startswith("encoder.")}
     assert all(torch.equal(t, state[n]) for n, t in mine.state_dict().items())
-    assert digest(run.part("objective.encoder")) != digest(mine)
+    last = train(tmp_path / "b", best="reconstruction/mse", evaluators=["reconstruction"])
+    assert digest(last.part("objective", at="best")) == digest(last.part("objective")), (
+        "evaluated at the end only"
+    )
 
 
 def test_unknown_best_and_unknown_checkpoints_are_told(tmp_path: Path):
@@ -133,7 +139,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_state(tmp_path: Path, monk
     monkeypatch.setattr(Mae, "loss", poisoned)
     with pytest.raises(UserError, match="the loss became nan at step 6") as caught:
         train(tmp_path / "a")
-    assert "learning rate" in caught.value.why and "checkpoints/00000005" in caught.value.why
+    assert "learning rate" in caught.value.why and "Kept is checkpoints/00000005" in caught.value.why
     assert "lower lr" in caught.value.cure
     run = api.load(tmp_path / "a")
     assert run.status["status"] == "failed"
@@ -144,6 +150,109 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_state(tmp_path: Path, monk
     assert all(torch.equal(t, weights(whole)[n]) for n, t in weights(run).items()), "the kept state was sound"
 
 
+class Normed(Mae):
+    """With running means, which a forward pass changes."""
+
+    def __init__(self, *parts: Any, **settings: Any) -> None:
+        super().__init__(*parts, **settings)
+        self.means = torch.nn.BatchNorm1d(16, affine=False)
+
+    def loss(self, batch: Any, hidden: Any) -> Any:
+        loss = super().loss(batch, hidden)
+        self.means(loss.encoded.pooled * (float("nan") if self.means.num_batches_tracked >= 6 else 1.0))
+        spoiled = loss.terms["loss"].sum + 0 * self.means.running_var.mean()
+        return type(loss).of(spoiled, loss.terms["loss"].count)
+
+
+def test_the_trial_on_two_rows_leaves_no_trace_and_a_bad_pass_spoils_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("maskwright_vision.mae.Mae", Normed)
+    with pytest.raises(UserError, match="nan at step 7") as caught:
+        train(tmp_path / "a", checkpoint_every=6)
+    assert "Kept is checkpoints/00000006" in caught.value.why
+    state = weights(api.load(tmp_path / "a"), 6)
+    assert int(state["means.num_batches_tracked"]) == 6, "the trial is not counted"
+    assert bool(state["means.running_mean"].isfinite().all())
+    keep = json.loads((tmp_path / "a/checkpoints/00000006/keep.json").read_text())
+    assert not keep.get("passing"), "a regular checkpoint stays one"
+
+
+def test_going_on_with_other_settings_is_refused_by_name(tmp_path: Path):
+    run = train(tmp_path / "a")
+    state = json.loads((run.folder / "status.json").read_text())
+    (run.folder / "status.json").write_text(json.dumps(state | {"status": "interrupted"}))
+    resolved = json.loads((run.folder / "resolved.json").read_text())
+    (run.folder / "resolved.json").write_text(json.dumps(resolved | {"lr": 0.5, "steps": 12, "workers": 1}))
+    assert_user_error(
+        lambda: api.resume(run.folder, pictures=False),
+        "begun with other settings",
+        "lr: 0.001 -> 0.5",
+        "steps: 8 -> 12",
+    )
+    (run.folder / "resolved.json").write_text(json.dumps(resolved | {"workers": 1}))
+    api.resume(run.folder, pictures=False)
+
+
+def interrupt_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while that step is under way."""
+    from maskwright.progress import QuietProgress
+
+    def advance(self: Any, done: int) -> None:
+        if done == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(QuietProgress, "advance", advance)
+
+
+@pytest.mark.parametrize("step", [3, 4, 5, 8])
+def test_ctrl_c_saves_and_leaves_no_trace(step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """In the middle, at a regular checkpoint, right after one that `best` asked for, and in the last step."""
+    settings = {
+        "keep": 9,
+        "best": "rank/effective_rank",
+        "evaluators": [{"use": "feature-rank", "as": "rank", "every": 5}],
+    }
+    whole = train(tmp_path / "whole", **settings)
+    interrupt_after(step, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "stopped", **settings)
+    monkeypatch.undo()
+    stopped = api.load(tmp_path / "stopped")
+    assert stopped.status["status"] == "interrupted"
+    assert max(int(path.name) for path in (stopped.folder / "checkpoints").iterdir()) == step
+    api.resume(stopped.folder, pictures=False)
+    assert_run_folders_equal(whole.folder, stopped.folder)
+
+
+def test_evaluators_see_pictures_as_they_are(tmp_path: Path):
+    """Around a data set, augmentation is for training: a probe must not learn from crops."""
+    data = {"use": "shapes", "size": 16, "count": 60, "test_count": 60}
+    evaluators = [{"use": "linear-probe", "as": "probe"}]
+    plain = train(tmp_path / "a", steps=0, data=data, evaluators=evaluators)
+    inner = {"use": "augmented", "inner": data, "crop": "random", "shift": 3}
+    for name, around in (("b", inner), ("c", {"use": "subset", "inner": inner, "count": 60})):
+        run = train(tmp_path / name, steps=0, data=around, evaluators=evaluators)
+        found = run.last_metrics()["probe/raw_pixels_accuracy"]
+        assert found == plain.last_metrics()["probe/raw_pixels_accuracy"]
+
+
+def test_the_accuracy_of_a_fine_tuned_model(tmp_path: Path):
+    raw = copy.deepcopy(SMALL)
+    encoder = {**raw["objective"]["encoder"], "pool": "mean", "final_norm": False}
+    raw["objective"] = {"use": "classify", "classes": 6, "encoder": encoder}
+    run = api.run(raw, {"evaluators": ["accuracy"]}, seed=1, out=tmp_path / "a", pictures=False)
+    found = run.last_metrics()
+    assert 0 <= found["accuracy/accuracy"] <= 1 and found["accuracy/loss"] > 0
+    assert run.pipelines() == ["label", "embed"], "the default first"
+    digits = api.plan(
+        {"use": "evaluate", "subject": str(run.folder), "data": "digits", "evaluators": ["accuracy"]}
+    )
+    assert_user_error(
+        lambda: api.start(digits, tmp_path / "b", pictures=False), "the label 9", "knows 6 classes"
+    )
+
+
 def test_parts_that_do_not_fit_fail_before_the_first_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def broken(self: Mae, batch: Any, hidden: Any) -> Any:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
@@ -152,6 +261,13 @@ def test_parts_that_do_not_fit_fail_before_the_first_step(tmp_path: Path, monkey
     with pytest.raises(UserError, match="do not work together") as caught:
         train(tmp_path / "a")
     assert "mat1 and mat2" in caught.value.why
+
+    def full(self: Mae, batch: Any, hidden: Any) -> Any:
+        raise torch.OutOfMemoryError("tried to allocate 20 GiB")
+
+    monkeypatch.setattr(Mae, "loss", full)
+    with pytest.raises(UserError, match="not enough memory"):
+        train(tmp_path / "b")
     assert not (tmp_path / "a/checkpoints").exists()
 
 
@@ -163,7 +279,7 @@ def test_parts_that_do_not_fit_fail_before_the_first_step(tmp_path: Path, monkey
         ({"accumulate": 9}, "accumulate", "9 pieces of a batch of 8 rows"),
         ({"best": "loss"}, "best", "EVALUATOR/METRIC"),
         ({"lr_shape": "cosine-of-uniform"}, "lr_shape", "refuses per-row"),
-        ({"objective.ratio": {"use": "cosine-of-uniform"}}, "objective.ratio", "one ratio for all"),
+        ({"objective.ratio": {"use": "cosine-of-uniform"}}, "objective.ratio", "refuses per-row"),
         ({"objective.encoder.image": 18}, "objective.encoder.image", "no multiple of the patch 4; near it: 16 or 20"),
         ({"objective.encoder.heads": 3}, "objective.encoder.width", "16 is no multiple of 3 heads"),
         ({"objective.decoder_width": 18}, "objective.decoder_width", "no multiple of 2 heads and of 4"),
@@ -217,6 +333,9 @@ def test_an_encoder_goes_on_frozen_and_its_source_is_watched(tmp_path: Path):
     assert_user_error(
         lambda: api.resume(run.folder, pictures=False), 'the frozen part "encoder" is not the one', "sha256"
     )
+    for part in ("objective", "objective.encoder"):
+        assert_user_error(lambda part=part: run.part(part), "is not the one", "sha256")
+    assert digest(kept.part("objective").encoder) == source, "kept in the checkpoint, it needs no source"
 
 
 def test_a_fitted_target_is_fitted_once_and_travels(tmp_path: Path):

@@ -1,7 +1,7 @@
 """Follows the best value of one metric, so that its checkpoint is kept."""
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import attrs
@@ -25,6 +25,13 @@ class Best:
         name, _, metric = self.metric.partition("/")
         if name not in found:
             return False
+        if metric not in found[name].values:
+            raise UserError(
+                f'{name} did not report "{metric}"',
+                where="best",
+                why="the data or the part it judged do not allow it",
+                cure=f"best is one of: {', '.join(f'{name}/{known}' for known in found[name].values)}",
+            )
         value = float(found[name].values[metric])
         better = value > self.value if self.direction == "max" else value < self.value
         if value != value or (self.number is not None and not better):
@@ -37,12 +44,28 @@ class Best:
         return frozenset() if self.number is None else frozenset({self.number})
 
     def state(self) -> dict[str, Any]:
-        return {"number": self.number, "value": None if self.number is None else self.value}
+        value = None if self.number is None else self.value
+        return {"metric": self.metric, "direction": self.direction, "number": self.number, "value": value}
 
     def go_on(self, state: Mapping[str, Any]) -> None:
         """Take up what a checkpoint says."""
         if state["number"] is not None:
             self.number, self.value = int(state["number"]), float(state["value"])
+
+
+def best_number(
+    state: Mapping[str, Any], logged: Iterable[Mapping[str, Any]], numbers: Collection[int]
+) -> int | None:
+    """The checkpoint with the best value that was logged. The last evaluation comes after the last checkpoint."""
+    values = {
+        entry["step"]: entry["value"]
+        for entry in logged
+        if entry["name"] == state["metric"] and entry["value"] is not None and entry["step"] in numbers
+    }
+    if not values:
+        return None
+    sign = 1 if state["direction"] == "max" else -1
+    return max(values, key=lambda step: (sign * values[step], -step))
 
 
 def best_of(metric: str, evaluations: Sequence[Evaluation]) -> Best:

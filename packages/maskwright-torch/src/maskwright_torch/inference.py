@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -49,13 +48,3 @@ def in_batches(
     stream = iter(items)
     while piece := tuple(islice(stream, size)):
         yield piece, prepared(module, prepare, piece, step)
-
-
-def vectors_of(encoder: Any, items: Iterable[Item], step: Step, size: int = ROWS_AT_ONCE) -> np.ndarray:
-    """float32 (items, pooled_width): the pooled vector of each item."""
-    with in_use(encoder):
-        found = [
-            encoder(batch).pooled.float().cpu()
-            for _, batch in in_batches(encoder, encoder.prepare, items, step, size)
-        ]
-    return torch.cat(found).numpy() if found else np.zeros((0, encoder.pooled_width), np.float32)

@@ -1,10 +1,7 @@
 """The training loop: batch -> loss -> gradient -> step -> after_step -> log -> evaluate -> checkpoint."""
 
-import contextlib
 import math
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
@@ -20,6 +17,7 @@ from maskwright_torch.batches import Batches, walk
 from maskwright_torch.best import Best
 from maskwright_torch.device import Compute
 from maskwright_torch.gradients import Worth, backward
+from maskwright_torch.interrupts import interrupts
 from maskwright_torch.optim import set_lr
 from maskwright_torch.part import set_training
 from maskwright_torch.ranks import Ranks
@@ -29,17 +27,17 @@ from maskwright_torch.ranks import Ranks
 class Window:
     """Means of what is logged since the last line; part of the state, so that resuming logs the same numbers."""
 
-    sums: dict[str, float] = attrs.field(factory=dict)
-    count: int = 0
+    sums: dict[str, list[float]] = attrs.field(factory=dict)
+    """Name -> [sum, count]: a part may be logged in some steps only."""
 
     def add(self, values: dict[str, float]) -> None:
-        self.count += 1
         for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
+            total, count = self.sums.get(name, (0.0, 0))
+            self.sums[name] = [total + value, count + 1]
 
     def take(self) -> dict[str, float]:
-        means = {name: value / self.count for name, value in self.sums.items()}
-        self.sums, self.count = {}, 0
+        means = {name: total / count for name, (total, count) in self.sums.items()}
+        self.sums = {}
         return means
 
 
@@ -62,13 +60,20 @@ class Trainer:
     evaluations: Sequence[Evaluation]
     data: Any
     best: Best
+    frozen: dict[str, str] = attrs.field(factory=dict)
+    """Hashes of frozen parts, which do not change."""
     window: Window = attrs.field(factory=Window)
 
     def save(self, number: int, *, passing: bool = False) -> None:
         """A checkpoint after `number` finished steps; a passing one makes way for the next."""
         if not self.ranks.is_first:
             return
-        state = {"window": attrs.asdict(self.window), "best": self.best.state()}
+        state = {
+            "window": self.window.sums,
+            "best": self.best.state(),
+            "frozen": self.frozen,
+            "settings": checkpoint.settings_of(self.run),
+        }
         files = checkpoint.files_of(self.objective, self.optimiser, state, self.settings.keep_frozen)
         self.run.checkpoint(number, files, self.settings.keep, self.best.spare(), passing=passing)
 
@@ -100,13 +105,13 @@ def train(trainer: Trainer, start: int) -> None:
                 run.log(done, {f"train/{name}": value for name, value in trainer.window.take().items()})
             run.progress.advance(done)
             improved = evaluate(trainer, due(trainer, done)) if done < total else False
-            if done < total and (improved or done % settings.checkpoint_every == 0):
-                trainer.save(done)
-            if interrupted.is_set():
-                if done < total and done % settings.checkpoint_every:
-                    trainer.save(done, passing=True)
+            regular = improved or done % settings.checkpoint_every == 0 or done == total
+            stopped = trainer.ranks.any(interrupted.is_set())
+            if regular or stopped:
+                trainer.save(done, passing=not regular)
+            if stopped:
                 raise KeyboardInterrupt
-    if start < total or total == 0:
+    if total == 0:
         trainer.save(total)
     evaluate(trainer, (Step(run.seed, total, total), trainer.evaluations))
 
@@ -169,31 +174,17 @@ def stop_at_non_finite(trainer: Trainer, number: int, lr: float, worth: Worth) -
         why = (
             f"in {', '.join(found[:3]) or 'its norm'}; the loss was {worth.loss:.4g}, learning rate {lr:.3g}"
         )
-    trainer.save(number, passing=True)
+    # What the forward pass has put into buffers (running means of a batch norm) may be no numbers already.
+    sound = all(bool(b.isfinite().all()) for b in trainer.objective.buffers() if b.is_floating_point())
+    latest = trainer.run.latest()
+    kept = latest.number if latest is not None else None
+    if sound and kept != number:
+        trainer.save(number, passing=True)
+        kept = number
     raise UserError(
         what,
         where=f"{trainer.run.folder}, step {number + 1} of {trainer.batches.step.total}",
-        why=f"{why}. The state before this step is kept in checkpoints/{number:08d}",
+        why=f"{why}. "
+        + ("No checkpoint was made yet" if kept is None else f"Kept is checkpoints/{kept:08d}"),
         cure="lower lr, clip=1, precision=fp32; go on from the kept state with a from-run part in a new recipe",
     )
-
-
-@contextlib.contextmanager
-def interrupts() -> Iterator[threading.Event]:
-    """The first Ctrl-C (or SIGTERM) lets the step finish; a second one ends at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-
-    def ask(number: int, frame: Any) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -25,6 +25,9 @@ class Train:
     accumulate: int = setting(1, ge=1, help="pieces that a batch is worked on in, to save memory")
     optimiser: Literal["adamw", "sgd", "lars"] = setting("adamw", help="what turns gradients into steps")
     lr: float = setting(1e-3, gt=0, help="highest learning rate")
+    lr_batch: int = setting(
+        0, ge=0, help="rows that lr is meant for: lr * batch / lr_batch (MAE: 256); 0: lr as it is"
+    )
     lr_shape: Any = slot(
         "schedule",
         default={"use": "cosine", "start": 1.0, "end": 0.0},
@@ -40,7 +43,7 @@ class Train:
     checkpoint_every: int = setting(500, ge=1, help="steps between two checkpoints")
     keep: int = setting(3, ge=1, help="newest checkpoints that stay")
     best: str = setting("", help='"EVALUATOR/METRIC" whose best checkpoint stays too')
-    keep_frozen: bool = setting(False, help="put frozen parts into checkpoints, which then need no source")
+    keep_frozen: bool = setting(False, help="put frozen parts into checkpoints too")
     evaluate_every: int = setting(0, ge=0, help="steps between two evaluations; 0: at the end only")
     log_every: int = setting(20, ge=1, help="steps whose mean makes one line of metrics")
 

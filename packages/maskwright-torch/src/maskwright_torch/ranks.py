@@ -4,6 +4,7 @@ Every rank plans and builds the same recipe; rank 0 alone owns the run folder (`
 """
 
 import contextlib
+import datetime
 import os
 from collections.abc import Iterator, Sequence
 
@@ -13,6 +14,12 @@ import torch.distributed as dist
 from torch import Tensor
 
 from maskwright.errors import UserError
+
+GONE = ("connection", "closed by peer", "reset by peer", "timed out", "remote process")
+"""Words of the errors by which a dead partner shows; others are faults of our own."""
+
+PATIENCE = datetime.timedelta(hours=12)
+"""The others wait while the first rank evaluates; a dead partner is noticed by its connection, not by this."""
 
 
 @attrs.frozen
@@ -33,12 +40,15 @@ class Ranks:
                 dist.all_reduce(tensor)
         return tensor
 
+    def any(self, flag: bool) -> bool:
+        """Whether it is so on any rank: all of them must leave the loop at the same step."""
+        return flag if self.size == 1 else bool(self.sum(_on_device(torch.tensor(float(flag)))))
+
     def from_first(self, numbers: Sequence[int]) -> list[int]:
         """Whole numbers that rank 0 knows, on every rank (as many as were given)."""
         tensor = torch.tensor(list(numbers), dtype=torch.int64)
         if self.size > 1:
-            if dist.get_backend() == "nccl":
-                tensor = tensor.cuda()
+            tensor = _on_device(tensor)
             with _partners():
                 dist.broadcast(tensor, 0)
         return tensor.tolist()
@@ -56,6 +66,10 @@ class Ranks:
                 dist.barrier()
 
 
+def _on_device(tensor: Tensor) -> Tensor:
+    return tensor.cuda() if dist.get_backend() == "nccl" else tensor
+
+
 def all_sum(tensor: Tensor) -> Tensor:
     """For `after_step`: the sum over all ranks; alone, the tensor itself."""
     if dist.is_available() and dist.is_initialized():
@@ -69,6 +83,8 @@ def _partners() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ConnectionError) as error:
+        if not any(word in str(error).lower() for word in GONE):
+            raise
         raise UserError(
             "another process of this run is gone",
             why=str(error).strip().splitlines()[0][:200],
@@ -85,7 +101,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield Ranks(dist.get_rank(), dist.get_world_size())
     finally:

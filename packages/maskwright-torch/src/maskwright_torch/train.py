@@ -20,7 +20,7 @@ from maskwright_torch.device import Compute, compute_for, repeatable
 from maskwright_torch.gradients import backward
 from maskwright_torch.loop import Trainer, train
 from maskwright_torch.optim import make_optimiser
-from maskwright_torch.part import Part, set_training
+from maskwright_torch.part import Part, frozen_digests, set_training
 from maskwright_torch.ranks import Ranks, joined
 
 
@@ -75,10 +75,11 @@ class TrainRecipe:
             ranks.rank,
             ranks.size,
         )
+        lr = params.lr * (batch / params.lr_batch if params.lr_batch else 1.0)
         shape = warmup(params.lr_shape, 0.0, params.warmup)
         trainer = Trainer(
             run, params, objective, objective, optimiser, batches, compute, ranks,
-            lambda progress: params.lr * shape(progress), params.evaluators, data, best,
+            lambda progress: lr * shape(progress), params.evaluators, data, best, frozen_digests(objective),
         )  # fmt: skip
         (start,) = ranks.from_first([self._go_on(run, trainer) if ranks.is_first else 0])
         if start and not ranks.is_first:
@@ -98,8 +99,9 @@ class TrainRecipe:
         latest = run.latest()
         if latest is None:
             return 0
+        checkpoint.check_settings(run, checkpoint.read_json(latest), latest)
         state = checkpoint.load(latest, trainer.objective, trainer.optimiser)
-        trainer.window.sums, trainer.window.count = state["window"]["sums"], state["window"]["count"]
+        trainer.window.sums = state["window"]
         trainer.best.go_on(state["best"])
         return latest.number
 
@@ -150,7 +152,14 @@ def try_two_rows(trainer: Trainer) -> None:
     set_training(objective)
     try:
         backward(objective, objective, [rows], trainer.run.step(), trainer.compute, Ranks())
-    except (RuntimeError, ValueError, IndexError, KeyError) as error:
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            "there is not enough memory for two rows",
+            where=f"device {trainer.compute.device}",
+            why=str(error).splitlines()[0][:300],
+            cure="a smaller encoder, or another device",
+        ) from error
+    except (RuntimeError, ValueError, TypeError, IndexError, KeyError) as error:
         raise UserError(
             "the parts of this recipe do not work together",
             where="objective, on two rows of the data",

@@ -16,7 +16,7 @@ from maskwright.contracts import Pipeline
 from maskwright.errors import UserError, did_you_mean
 from maskwright.findings import load_findings
 from maskwright.folder import RunLock, read_table, sweep
-from maskwright.followers import follow, is_follower
+from maskwright.followers import follow, is_follower, refuse_child_runs
 from maskwright.metrics import read_metrics
 from maskwright.params import SlotSpec, fields_of
 from maskwright.parts import candidates, extra_parts, run_tree
@@ -186,8 +186,8 @@ def start(
     pictures: bool = True,
 ) -> LoadedRun:
     """Run a checked plan in a new folder."""
-    made.require()
     made.resolved()
+    refuse_child_runs(made.require())
     if is_follower():
         return LoadedRun(follow(made))
     folder = new_folder(made.source, Path(out) if out is not None else None)
@@ -221,9 +221,10 @@ def resume(
 ) -> LoadedRun:
     """Go on with an interrupted run; a finished one is left as it is."""
     opened = load(folder)
+    finished = opened.status["status"] == "finished"
     if is_follower():
-        return LoadedRun(follow(plan(opened.folder / "resolved.json")))
-    if opened.status["status"] == "finished":
+        return opened if finished else LoadedRun(follow(plan(opened.folder / "resolved.json")))
+    if finished:
         if pictures and not (opened.folder / "report.html").is_file():
             _only_report(opened.folder)
         return opened

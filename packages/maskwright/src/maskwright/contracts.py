@@ -61,6 +61,8 @@ class Dataset(Protocol):
     def fingerprint(self) -> str:
         """sha256 of the content; recorded with every run that uses the data."""
 
+    # Optional: plain() -> Dataset, the same items without augmentation. Evaluators and fitted parts see those.
+
 
 @runtime_checkable
 class Evaluator(Protocol):
@@ -111,6 +113,11 @@ class Schedule(Protocol):
 
     def __call__(self, progress: float, u: float = 0.0) -> float:
         """Value at `progress` in [0, 1]; `u` in [0, 1) is the row's own draw, used by `per-row` schedules."""
+
+
+def plain(data: Any) -> Any:
+    """The data as it is judged and fitted on: without augmentation, which is for training."""
+    return data.plain() if hasattr(data, "plain") else data
 
 
 def items_of(data: Dataset, split: str, step: Step) -> Iterator[Mapping[str, Any]]:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from maskwright.contracts import Dataset
+from maskwright.contracts import Dataset, plain
 from maskwright.errors import UserError
 from maskwright.step import Step
 
@@ -37,6 +37,9 @@ class Selection:
 
     def about(self, split: str) -> Mapping[str, Any]:
         return {**self.data.about(split), "selection": self.label}
+
+    def plain(self) -> "Selection":
+        return Selection(plain(self.data), self.chosen, self.label)
 
     def fingerprint(self) -> str:
         words = [f"{split}:{','.join(map(str, indices))}" for split, indices in sorted(self.chosen.items())]
@@ -112,6 +115,9 @@ class Concat:
             key: value for key, value in each[0].items() if all(about.get(key) == value for about in each)
         }
         return {**alike, "parts": each}
+
+    def plain(self) -> "Concat":
+        return Concat([plain(part) for part in self.parts])
 
     def fingerprint(self) -> str:
         return _digest(*(part.fingerprint() for part in self.parts))

@@ -9,6 +9,7 @@ import attrs
 
 from maskwright import checkpoints
 from maskwright.build import Builder
+from maskwright.errors import UserError
 from maskwright.planning import Plan
 from maskwright.progress import Progress, quiet_progress
 from maskwright.step import Step
@@ -21,6 +22,17 @@ def is_follower() -> bool:
         return int(os.environ.get("WORLD_SIZE", "1")) > 1 and int(os.environ.get("RANK", "0")) > 0
     except ValueError:
         return False
+
+
+def refuse_child_runs(root: Node) -> None:
+    """UserError where several processes were started for a recipe that starts runs of its own."""
+    several = os.environ.get("WORLD_SIZE", "1") not in ("", "0", "1")
+    if several and root.listed is not None and "many-runs" in root.listed.component.provides:
+        raise UserError(
+            f"{root.reference} starts runs of its own and cannot be shared by several processes",
+            where=f"WORLD_SIZE={os.environ['WORLD_SIZE']}",
+            cure="start it without torchrun; `workers` of an experiment runs several children at a time",
+        )
 
 
 def follow(plan: Plan) -> Path:

@@ -14,7 +14,7 @@ import attrs
 from maskwright import checkpoints, metrics
 from maskwright.build import Builder, Evaluation
 from maskwright.catalogue import LOCAL_FILE, catalogue
-from maskwright.contracts import Findings
+from maskwright.contracts import Findings, plain
 from maskwright.environment import describe_environment, differences, refuse_drift
 from maskwright.errors import UserError
 from maskwright.findings import check_findings, renamed_split, save_findings
@@ -200,7 +200,7 @@ class Run:
             part = self.parts[node.path]
             if not self.has_part(node.path):
                 self.say(f"fitting {node.path} ({node.reference})")
-                part.fit(data, self.step().fork("fit", node.path))
+                part.fit(plain(data), self.step().fork("fit", node.path))
                 self.save_part(node.path, part)
             self.load_part(node.path, part)
 
@@ -209,7 +209,7 @@ class Run:
         results = {}
         for entry in evaluations:
             self.say(f"evaluating {entry.subject_path} with {entry.name}")
-            own = entry.data if entry.data is not None else data
+            own = plain(entry.data if entry.data is not None else data)
             if entry.split:
                 own = renamed_split(own, entry.split)
             findings = entry.evaluator.evaluate(entry.subject, own, step.fork("evaluate", entry.name))

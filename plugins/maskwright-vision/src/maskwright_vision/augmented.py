@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from maskwright.contracts import Dataset
+from maskwright.contracts import Dataset, plain
 from maskwright.step import Step
 
 TRIES = 10
@@ -45,6 +45,10 @@ class Augmented:
     def fingerprint(self) -> str:
         """That of the data: what is done to it on the way is part of the recipe."""
         return self.inner.fingerprint()
+
+    def plain(self) -> Dataset:
+        """What evaluators see: pictures as they are."""
+        return plain(self.inner)
 
     def item(self, split: str, index: int, step: Step) -> Mapping[str, Any]:
         item = self.inner.item(split, index, step)

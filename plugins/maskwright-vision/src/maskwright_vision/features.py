@@ -53,7 +53,7 @@ def labelled_split(data: Dataset, step: Step, where: str, *, shots: int = 0, max
 
     UserError where there is nothing to tell apart; `where` names the evaluator.
     """
-    train, test = (_labelled(data, split, step, where) for split in ("train", "test"))
+    train, test = (labelled(data, split, step, where) for split in ("train", "test"))
     found = sorted(set(train.labels.tolist()))
     if len(found) < 2:
         raise UserError(
@@ -64,8 +64,7 @@ def labelled_split(data: Dataset, step: Step, where: str, *, shots: int = 0, max
         )
     if shots:
         train = _picked(train, _few_of_each(train, shots, step, where))
-    if max_test and max_test < len(test.items):
-        test = _picked(test, np.sort(_draw_order(test.items, step)[:max_test]))
+    test = some_of(test, max_test, step)
     classes = data.about("train").get("classes", ())
     used = sorted({*train.labels.tolist(), *test.labels.tolist()})
     names = {label: str(classes[label]) if label < len(classes) else str(label) for label in used}
@@ -74,13 +73,13 @@ def labelled_split(data: Dataset, step: Step, where: str, *, shots: int = 0, max
     return Split(train, test, names, notes if unseen else ())
 
 
-def _labelled(data: Dataset, split: str, step: Step, where: str) -> Labelled:
+def labelled(data: Dataset, split: str, step: Step, where: str) -> Labelled:
+    """All items of a split with their labels; UserError where one has none."""
     if split not in data.splits():
         raise UserError(
             f'the data has no split "{split}"',
             where=where,
-            why="a probe learns from train and is judged on test",
-            cure=f"data with both; this one has {', '.join(data.splits())}",
+            cure=f"data with it; this one has {', '.join(data.splits())}",
         )
     items = list(items_of(data, split, step))
     if not items:
@@ -94,6 +93,13 @@ def _labelled(data: Dataset, split: str, step: Step, where: str) -> Labelled:
             cure="data with labels, or an evaluator that needs none",
         )
     return Labelled(items, np.array([int(item["label"]) for item in items]))
+
+
+def some_of(found: Labelled, most: int, step: Step) -> Labelled:
+    """At most so many items, drawn by a hash of seed and id; 0: all."""
+    if not most or most >= len(found.items):
+        return found
+    return _picked(found, np.sort(_draw_order(found.items, step)[:most]))
 
 
 def _picked(found: Labelled, places: np.ndarray) -> Labelled:

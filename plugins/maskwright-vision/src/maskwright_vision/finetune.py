@@ -95,7 +95,7 @@ class FineTune:
         values["majority_accuracy"] = always["accuracy"]
         return Findings(
             values=values,
-            rows=item_rows(split, predicted),
+            rows=item_rows(split.test, predicted),
             tables={f"{self.training.steps} steps: {split.size}": table},
             figures=lambda: [confusion_figure(right, predicted, split.names)],
             notes=notes,

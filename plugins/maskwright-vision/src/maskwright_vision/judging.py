@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from maskwright.contracts import Findings
 from maskwright.step import Step
 from maskwright_vision.confusions import confusion_figure
-from maskwright_vision.features import Pool, Split, features_of, raw_pixels, untrained_copy
+from maskwright_vision.features import Labelled, Pool, Split, features_of, raw_pixels, untrained_copy
 
 Classify = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """(vectors to learn from, their labels, vectors to judge) -> predicted labels."""
@@ -53,7 +53,7 @@ def judge(encoder: Any, split: Split, step: Step, pool: Pool, classify: Classify
     values["majority_accuracy"] = always["accuracy"]
     return Findings(
         values=values,
-        rows=item_rows(split, predicted),
+        rows=item_rows(split.test, predicted),
         tables={f"{how}: {split.size}": table},
         figures=lambda: [confusion_figure(right, predicted, split.names)],
         notes=[*notes, *_honest(values)],
@@ -86,11 +86,11 @@ def _systems(
         yield "random", of(untrained)
 
 
-def item_rows(split: Split, predicted: np.ndarray) -> list[dict[str, Any]]:
+def item_rows(test: Labelled, predicted: np.ndarray) -> list[dict[str, Any]]:
     """An entry for each test item, for experiments that pair by item."""
     return [
         {"id": str(item["id"]), "label": int(label), "predicted": int(guess), "correct": int(label == guess)}
-        for item, label, guess in zip(split.test.items, split.test.labels, predicted, strict=True)
+        for item, label, guess in zip(test.items, test.labels, predicted, strict=True)
     ]
 
 

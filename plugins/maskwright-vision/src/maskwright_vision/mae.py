@@ -16,6 +16,7 @@ from maskwright_torch.blocks import Block, initialise
 from maskwright_torch.contracts import Batch, Encoded, Filled, Loss
 from maskwright_torch.inference import in_batches
 from maskwright_torch.masking import choose, positions_of, take
+from maskwright_torch.noise import permutation
 from maskwright_torch.part import Part, inside
 from maskwright_vision.patch_targets import Target, make_target
 from maskwright_vision.pictures import as_pixels, unpatchify
@@ -67,7 +68,8 @@ class Mae(Part):
         """The loss of given masks, bool (B, N)."""
         encoded, wanted = self.encode(batch, hidden)
         predicted = self.decode(encoded, wanted)
-        truth = self.target.of(take(self.encoder.targets(batch), wanted))
+        with torch.autocast(wanted.device.type, enabled=False):  # targets are data: in full precision
+            truth = self.target.of(take(self.encoder.targets(batch), wanted))
         errors = self.target.errors(predicted, truth)
         parts = {"hidden": hidden.float().mean()}
         return Loss.of(errors.sum(), errors.new_tensor(float(errors.numel())), parts, encoded)
@@ -89,7 +91,7 @@ class Mae(Part):
         return self.encoder(batch, hidden), wanted
 
     def decode(self, encoded: Encoded, wanted: Tensor) -> Tensor:
-        """Predictions (B, R, target width) for the patches `wanted`.
+        """Predictions (B, R, target width) for the patches `wanted`: those that are not in `encoded`, or all of them.
 
         The decoder does not care about the order of its tokens, only about their positions: hidden patches are put
         last instead of sorted in, and the last block computes nothing that no prediction is read from.
@@ -166,8 +168,8 @@ class Mae(Part):
         """Principal components or clusters of the patches of the train split; other targets need none."""
         if not self.target.fit_pictures:
             return
-        count = min(data.length("train"), self.target.fit_pictures)
-        items = (data.item("train", i, step) for i in range(count))
+        chosen = permutation(step.stream("pictures"), data.length("train"))[: self.target.fit_pictures]
+        items = (data.item("train", i, step) for i in chosen.tolist())
         patches = [
             self.encoder.targets(batch).flatten(0, 1)
             for _, batch in in_batches(self, self.encoder.prepare, items, step)

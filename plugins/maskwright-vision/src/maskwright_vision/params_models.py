@@ -173,7 +173,12 @@ class Mae:
     masker: Any = slot(
         "masker", default="random", needs={"torch"}, over="encoder", help="which patches are hidden"
     )
-    ratio: Any = slot("schedule", default=0.75, help="share of the patches that is hidden")
+    ratio: Any = slot(
+        "schedule",
+        default=0.75,
+        refuses={"per-row"},
+        help="share of the patches that is hidden, the same in all rows of a batch",
+    )
     target: Literal["pixels", "normalised", "pca", "tokens"] = setting(
         "normalised", help="pixels, pixels normalised in each patch, principal components, or patch clusters"
     )
@@ -206,10 +211,10 @@ class Mae:
             )
 
     def check_parts(self, tags):
-        if "per-row" in tags.get("ratio", ()) and "hides:drop" in tags.get("encoder", ()):
+        if self.decoder_depth == 0 and "hides:drop" in tags.get("encoder", ()):
             yield (
-                "ratio",
-                "every row would hide another count, and this encoder drops hidden patches: use one ratio for all",
+                "decoder_depth",
+                "without blocks the predictions know nothing of the visible patches: at least 1, or encoder vit-full",
             )
 
     def build(self, seed: int):

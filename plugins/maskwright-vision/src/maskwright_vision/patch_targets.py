@@ -147,6 +147,12 @@ def make_target(
     name: Literal["pixels", "normalised", "pca", "tokens"], values: int, components: int, vocabulary: int
 ) -> Target:
     """The target by its name in the settings."""
+    if name == "normalised" and values < 2:
+        raise UserError(
+            "a patch of one number has no deviation to be normalised by",
+            where="target",
+            cure='target = "pixels", or larger patches',
+        )
     if name == "pca":
         return Components(values, components)
     if name == "tokens":
