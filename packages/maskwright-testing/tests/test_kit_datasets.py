@@ -160,6 +160,21 @@ class Surprised(Good):
         )
 
 
+class AugmentedForAll(Good):
+    """Changes items with the step, and offers no plain ones."""
+
+    def item(self, split: str, index: int, step: Step) -> Mapping[str, Any]:
+        item = super().item(split, index, step)
+        return {**item, "text": f"{item['text']} at {step.number}"}
+
+
+class PlainOthers(AugmentedForAll):
+    def plain(self) -> ListedData:
+        return ListedData(
+            {split: [{**item, "id": f"p{item['id']}"} for item in ITEMS[split]] for split in ITEMS}
+        )
+
+
 FAULTS = [
     ("check_dataset_splits", SplitsTwice, "splits() names one twice"),
     ("check_dataset_splits", SplitsAsList, "not a tuple of names"),
@@ -189,6 +204,8 @@ FAULTS = [
         "length: the error does not name the split: there is no such thing",
     ),
     ("check_dataset_index_out_of_range", Endless, "split train has 3 items, yet item 3 is there"),
+    ("check_dataset_plain", AugmentedForAll, "item 0 of train is another one at another step"),
+    ("check_dataset_plain", PlainOthers, "item 0 of train is 'a0', without augmentation 'pa0'"),
     ("check_dataset_index_out_of_range", Surprised, "item 3 of train raises KeyError: 3, not an IndexError"),
 ]
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from maskwright.contracts import plain
 from maskwright.errors import UserError
 from maskwright.findings import plain_value
 from maskwright.tags import CAPABILITIES, CAVEATS
@@ -159,3 +160,17 @@ def check_dataset_index_out_of_range(case: Case) -> None:
                 f"item {data.length(split)} of {split} raises {type(error).__name__}: {error}, not an IndexError"
             )
         fail(f"split {split} has {data.length(split)} items, yet item {data.length(split)} is there")
+
+
+def check_dataset_plain(case: Case) -> None:
+    """What evaluators see, `plain()` or else the data itself, has the same ids and does not change with the step."""
+    data = case.build()
+    bare = plain(data)
+    for split, index, item in _some_items(data):
+        first, second = (bare.item(split, index, step) for step in (STEP, STEP.at(1)))
+        if first["id"] != item["id"]:
+            fail(f"item {index} of {split} is {item['id']!r}, without augmentation {first['id']!r}")
+        if found := difference(first, second):
+            fail(
+                f"item {index} of {split} is another one at another step, also without augmentation: {found}"
+            )
