@@ -46,23 +46,11 @@ class TrainRecipe:
             run.fit_parts(data)
         count = count_items(data, params.split)
         batch = usable_batch(params, count, ranks, run)
-        total = params.steps if params.steps is not None else max(round(params.epochs * count / batch), 1)
-        total = 0 if params.epochs == 0 else total
+        total = steps_of(params, count, batch)
         compute.place(objective)
         if params.compile:
             compile_encoders(run)
-        optimiser = (
-            make_optimiser(
-                params.optimiser,
-                objective,
-                lr=params.lr,
-                betas=params.betas,
-                momentum=params.momentum,
-                decay=params.decay,
-            )
-            if total
-            else torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=params.lr)
-        )
+        optimiser = optimiser_of(params, objective, total)
         best = best_of(params.best, params.evaluators)
         order = Order(run.step().fork("data"), count, batch)
         batches = Batches(
@@ -103,7 +91,29 @@ class TrainRecipe:
         state = checkpoint.load(latest, trainer.objective, trainer.optimiser)
         trainer.window.sums = state["window"]
         trainer.best.go_on(state["best"])
+        trainer.frozen = state["frozen"]
         return latest.number
+
+
+def steps_of(params: Any, count: int, batch: int) -> int:
+    """Optimiser steps of the whole run; an epoch is as many rows as there are items."""
+    if params.steps is not None:
+        return params.steps
+    return max(round(params.epochs * count / batch), 1) if params.epochs else 0
+
+
+def optimiser_of(params: Any, objective: nn.Module, total: int) -> torch.optim.Optimizer:
+    """The optimiser that the settings name; one of nothing where no step is taken, so that all may be frozen."""
+    if total == 0:
+        return torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=params.lr)
+    return make_optimiser(
+        params.optimiser,
+        objective,
+        lr=params.lr,
+        betas=params.betas,
+        momentum=params.momentum,
+        decay=params.decay,
+    )
 
 
 def count_items(data: Dataset, split: str) -> int:
