@@ -56,7 +56,9 @@ def is_fine(done: subprocess.CompletedProcess[str]) -> bool:
     """A check without mistakes, or whose only mistake is that the user's own data is not named yet."""
     missing = re.findall(r"(?m)^  (\S+) +is required:", done.stderr)
     return done.returncode == 0 or (
-        done.returncode == 2 and "1 problem," in done.stderr and missing == ["data.path"]
+        done.returncode == 2
+        and "1 problem," in done.stderr
+        and [path.removeprefix("base.") for path in missing] == ["data.path"]
     )
 
 
