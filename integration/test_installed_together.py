@@ -25,8 +25,9 @@ def maskwright(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def plugin_recipes() -> list[Listed]:
-    """Recipes that run as they are, or with a path; those of the core are frames to fill."""
-    return [listed for listed in load_catalogue().of_kind("recipe") if listed.package != "maskwright"]
+    """Recipes that run as they are, or with a path; those of the core and of the engine are frames to fill."""
+    frames = ("maskwright", "maskwright-torch")
+    return [listed for listed in load_catalogue().of_kind("recipe") if listed.package not in frames]
 
 
 def test_every_package_is_installed_and_loads():
