@@ -389,8 +389,8 @@ def sections(wanted: Iterable[str], quick: bool) -> dict[str, Any]:
             lambda size=size: visible_against_full(size, max(repeats // 2, 4)),
         )
     add("input", "input of ViT-S/16 from JPEGs of 500 x 375", lambda: input_share(repeats))
-    add("loop", "the loop, 64 px model", lambda: loop_cost(60 if quick else 210, 1 if quick else 5))
-    add("throughput", "throughput of the 64 px model", lambda: throughput(20 if quick else 40))
+    add("loop", "the loop, 64 px model", lambda: loop_cost(60 if quick else 160, 1 if quick else 3))
+    add("throughput", "throughput of the 64 px model", lambda: throughput(20 if quick else 24))
     return results
 
 
