@@ -100,7 +100,7 @@ def step_against_peer(size: tuple[int, ...], repeats: int) -> dict[str, Any]:
         torch.cat([layer_weight(peer, name).grad for name in ("query", "key", "value")]),
     )
     same = {
-        "loss difference": abs(float(found) - float(wanted)) / float(wanted),
+        "loss difference": abs(found.item() - wanted.item()) / wanted.item(),
         "gradient difference": float((gradients[0] - gradients[1]).norm() / gradients[1].norm()),
     }
 
@@ -403,11 +403,11 @@ def main() -> int:
     torch.set_num_threads(THREADS)
     results = sections(options.only, options.quick)
     machine = {"python": platform.python_version(), "torch": torch.__version__, "cores": os.cpu_count()}
-    if not options.quick and set(options.only) == set(names):
+    if not options.quick:  # sections that were not run now stay as they were
         out = Path(__file__).parent / "results" / "mae.json"
-        out.write_text(
-            json.dumps({"machine": machine, "threads": THREADS, "results": results}, indent=2) + "\n"
-        )
+        before = json.loads(out.read_text())["results"] if out.is_file() else {}
+        report = {"machine": machine, "threads": THREADS, "results": before | results}
+        out.write_text(json.dumps(report, indent=2) + "\n")
     return 0
 
 
