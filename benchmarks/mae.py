@@ -1,16 +1,16 @@
-"""Speed of masked autoencoders: against transformers, against mask tokens, of the input, of the loop around the step.
+"""Speed of masked autoencoders: against transformers, against mask tokens, and of the input.
 
-    python benchmarks/mae.py                     # everything, about ten minutes; needs vision and transformers
-    python benchmarks/mae.py --only step loop    # some of: step, tokens, input, loop, throughput
+    python benchmarks/mae.py                      # everything, about seven minutes; needs vision and transformers
+    python benchmarks/mae.py --only step tokens   # some of: step, tokens, input
 
 Variants of one comparison take turns in one process, two threads, medians. Seconds depend on the machine and on what
-else it does; ratios hold better. Results go to benchmarks/results/mae.json, the chart to docs/pictures/.
+else it does; ratios hold better.
+Results go to benchmarks/results/mae.json.
 """
 
 import argparse
 import copy
 import json
-import math
 import os
 import platform
 import statistics
@@ -21,10 +21,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from maskwright import Step, api
+from maskwright import Step
 from maskwright_torch.noise import uniform
 from maskwright_vision.params_data import Augmented, ImageFolder
 from maskwright_vision.params_models import Mae, Vit, VitFull
@@ -237,127 +236,6 @@ def input_share(repeats: int) -> dict[str, Any]:
     return {"milliseconds": times, "share of a step": round(times["input"] / times["step"], 3)}
 
 
-# -- the loop around the step --------------------------------------------------------------------------------
-
-LOOP = SIZES["64 px / 8, 192 x 6, decoder 96 x 2, batch 32"]
-
-
-def arrays_file(folder: Path, count: int, image: int) -> Path:
-    """An npz file of noise pictures; what they show does not matter for time."""
-    path = folder / "pictures.npz"
-    noise = uniform(6, torch.arange(count * image * 3), image).view(count, image, image, 3)
-    np.savez(path, images=(noise * 255).to(torch.uint8).numpy(), labels=np.arange(count) % 2)
-    return path
-
-
-def recipe(path: Path, steps: int, batch: int, workers: int) -> dict[str, Any]:
-    image, patch, width, depth, heads, decoder, layers, decoder_heads, _ = LOOP
-    return {
-        "use": "train",
-        "steps": steps,
-        "batch": batch,
-        "workers": workers,
-        "checkpoint_every": 50,
-        "log_every": 10,
-        "device": "cpu",
-        "data": {"use": "npz", "path": str(path), "test_share": 0.0},
-        "objective": {
-            "use": "mae",
-            "decoder_width": decoder,
-            "decoder_depth": layers,
-            "decoder_heads": decoder_heads,
-            "encoder": {
-                "use": "vit",
-                "image": image,
-                "patch": patch,
-                "channels": 3,
-                "width": width,
-                "depth": depth,
-                "heads": heads,
-            },
-        },
-    }
-
-
-def seconds_of_run(folder: Path, made: dict[str, Any]) -> float:
-    """From the first logged step to the last checkpoint: start-up is not the loop's."""
-    api.run(made, out=folder, pictures=False)
-    lines = [json.loads(line) for line in (folder / "timing.jsonl").read_text().splitlines()]
-    first, last = lines[0], lines[-1]
-    return (last["seconds"] - first["seconds"]) / (last["step"] - first["step"])
-
-
-def bare_loop(path: Path, steps: int, batch: int) -> float:
-    """What somebody writes by hand: arrays in memory, normalise, forward, backward, step, now and then the loss."""
-    model = ours(LOOP).train()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True, betas=(0.9, 0.95))
-    images = np.load(path)["images"]
-    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (model.prepare.mean, model.prepare.std))
-    order = uniform(8, torch.zeros(1, dtype=torch.int64), len(images))[0].argsort().numpy()
-    start = 0.0
-    for number in range(steps):
-        if number == 10:
-            start = time.perf_counter()
-        rows = np.take(order, range(number * batch, (number + 1) * batch), mode="wrap")
-        x = torch.from_numpy(images[rows]).permute(0, 3, 1, 2).float() / 255
-        warm = min(number / (0.05 * steps), 1)
-        for group in optimiser.param_groups:
-            group["lr"] = 1e-3 * warm * 0.5 * (1 + math.cos(math.pi * number / steps))
-        optimiser.zero_grad()
-        loss = model(
-            {"pixels": (x - mean) / std, "rows": torch.from_numpy(rows)}, Step(0, number, steps)
-        ).value
-        loss.backward()
-        optimiser.step()
-        if number % 10 == 9:
-            float(loss)
-    return (time.perf_counter() - start) / (steps - 10)
-
-
-def loop_cost(steps: int, rounds: int) -> dict[str, Any]:
-    """The run with metrics, hooks and a checkpoint every 50 steps, against the bare loop; they take turns."""
-    bare, whole = [], []
-    with tempfile.TemporaryDirectory() as name:
-        path = arrays_file(Path(name), 512, LOOP[0])
-        for number in range(rounds):
-            bare.append(bare_loop(path, steps, LOOP[-1]))
-            whole.append(seconds_of_run(Path(name) / f"run-{number}", recipe(path, steps, LOOP[-1], 0)))
-    one, two = statistics.median(bare), statistics.median(whole)
-    return {
-        "milliseconds": {"bare": 1e3 * one, "recipe:train": 1e3 * two, "difference": 1e3 * (two - one)},
-        "cost": round(two / one - 1, 3),
-        "pairs": [round(w / b - 1, 3) for b, w in zip(bare, whole, strict=True)],
-    }
-
-
-def throughput(steps: int) -> dict[str, Any]:
-    """Pictures in a second by batch size and loader processes, drawn for the docs."""
-    found: dict[int, list[tuple[int, float]]] = {}
-    with tempfile.TemporaryDirectory() as name:
-        path = arrays_file(Path(name), 512, LOOP[0])
-        for workers in (0, 1, 2):
-            for batch in (8, 16, 32, 64, 128):
-                folder = Path(name) / f"run-{workers}-{batch}"
-                seconds = seconds_of_run(folder, recipe(path, steps, batch, workers))
-                found.setdefault(workers, []).append((batch, batch / seconds))
-                print(f"  workers {workers}, batch {batch:3}: {batch / seconds:.0f} pictures/s", flush=True)
-    draw_throughput(found)
-    return {str(workers): dict(rows) for workers, rows in found.items()}
-
-
-def draw_throughput(found: dict[int, list[tuple[int, float]]]) -> None:
-    from maskwright.charts import Series, line_chart
-
-    lines = [
-        Series(f"{workers} workers", [(math.log2(batch), rate, 0.0) for batch, rate in rows])
-        for workers, rows in found.items()
-    ]
-    folder = Path(__file__).parent.parent / "docs" / "pictures"
-    folder.mkdir(exist_ok=True)
-    chart = line_chart(lines, "log2 of the batch", "pictures in a second, 64 px model, 2 cores")
-    (folder / "throughput.svg").write_text(chart + "\n")
-
-
 # -- all of it -----------------------------------------------------------------------------------------------
 
 
@@ -389,26 +267,29 @@ def sections(wanted: Iterable[str], quick: bool) -> dict[str, Any]:
             lambda size=size: visible_against_full(size, max(repeats // 2, 4)),
         )
     add("input", "input of ViT-S/16 from JPEGs of 500 x 375", lambda: input_share(repeats))
-    add("loop", "the loop, 64 px model", lambda: loop_cost(60 if quick else 160, 1 if quick else 3))
-    add("throughput", "throughput of the 64 px model", lambda: throughput(20 if quick else 24))
     return results
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    names = ["step", "tokens", "input", "loop", "throughput"]
+    names = ["step", "tokens", "input"]
     parser.add_argument("--only", nargs="+", choices=names, default=names)
     parser.add_argument("--quick", action="store_true", help="few repeats, to see that it works")
     options = parser.parse_args()
     torch.set_num_threads(THREADS)
     results = sections(options.only, options.quick)
-    machine = {"python": platform.python_version(), "torch": torch.__version__, "cores": os.cpu_count()}
-    if not options.quick:  # sections that were not run now stay as they were
-        out = Path(__file__).parent / "results" / "mae.json"
-        before = json.loads(out.read_text())["results"] if out.is_file() else {}
-        report = {"machine": machine, "threads": THREADS, "results": before | results}
-        out.write_text(json.dumps(report, indent=2) + "\n")
+    if not options.quick:
+        keep("mae", results)
     return 0
+
+
+def keep(name: str, results: dict[str, Any]) -> None:
+    """Write results to benchmarks/results/; sections that were not run now stay as they were."""
+    machine = {"python": platform.python_version(), "torch": torch.__version__, "cores": os.cpu_count()}
+    out = Path(__file__).parent / "results" / f"{name}.json"
+    before = json.loads(out.read_text())["results"] if out.is_file() else {}
+    report = {"machine": machine, "threads": THREADS, "results": before | results}
+    out.write_text(json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

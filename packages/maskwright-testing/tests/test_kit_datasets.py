@@ -288,11 +288,16 @@ def array(dtype: str, *shape: int) -> Any:
     return SimpleNamespace(dtype=dtype, shape=shape, size=0)
 
 
+NO_SPANS = "is no list of rising spans (start, end, tag) within the text"
 WRONG_VALUES = [
     ("id", 3, '"id" is a int, not a text'),
     ("options", ["a", 2], '"options" is no list of texts'),
     ("label", True, '"label" is a bool, not a whole number'),
     ("label", -1, '"label" is -1, an index begins at 0'),
+    ("tags", [(0, 2, "X"), (1, 3, "X")], f"\"tags\" {NO_SPANS}: (1, 3, 'X')"),
+    ("tags", [(2, 2, "X")], f"\"tags\" {NO_SPANS}: (2, 2, 'X')"),
+    ("tags", [[0, 1]], f'"tags" {NO_SPANS}: [0, 1]'),
+    ("tags", "NOUN", f'"tags" {NO_SPANS}: None'),
     ("relevant", {"a": "much"}, '"relevant" is no table of document id -> gain'),
     ("pixels", [[1]], '"pixels" is a list, not an array'),
     (
@@ -309,6 +314,12 @@ WRONG_VALUES = [
 @pytest.mark.parametrize(("field", "value", "says"), WRONG_VALUES)
 def test_values_of_known_fields(field: str, value: Any, says: str):
     assert wrong_fields({field: value}) == [says]
+
+
+def test_tags_lie_within_the_text():
+    item = {"text": "one two", "tags": [(0, 3, "NUM"), (4, 7, "NUM")]}
+    assert wrong_fields(item) == []
+    assert wrong_fields({**item, "text": "one"}) == [f"\"tags\" {NO_SPANS}: (4, 7, 'NUM')"]
 
 
 def test_columns_of_a_table_have_names():

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from maskwright import Component, hookimpl
 from maskwright.params import params, setting, slot
+from maskwright_torch.params_classify import Classify
 from maskwright_torch.params_parts import Embed, Fill
 from maskwright_torch.params_train import Train
 
@@ -115,6 +116,21 @@ class FillExample(Fill):
 
 
 @params
+class ClassifyCells(Classify):
+    """objective:classify around an encoder that is a component, so that it is written down and built by seed."""
+
+    @classmethod
+    def example(cls):
+        return cls(encoder=CellEncoder.example(), classes=2, label_smoothing=0.1)
+
+    @classmethod
+    def example_data(cls, make_data):
+        cells = [[[0.1 * n, 0.2], [0.3, -0.1 * n], [0.5, 0.4], [-0.2, 0.1 * n]] for n in range(6)]
+        items = [{"id": f"item {n}", "cells": entry, "label": n % 2} for n, entry in enumerate(cells)]
+        return make_data({"train": items})
+
+
+@params
 class TrainExample(Train):
     """recipe:train with something to train: ten steps, and checkpoints between them."""
 
@@ -146,4 +162,11 @@ def maskwright_objectives():
         "predict hidden cells",
         provides={"torch", "fills"},
         consumes={"cells"},
+    )
+    yield Component(
+        "classify-cells",
+        "torch_toy_params:ClassifyCells",
+        "sort cells into classes",
+        provides={"torch", "classifies"},
+        consumes={"label"},
     )

@@ -42,8 +42,11 @@ class WaveData:
 
 
 def prepare(items: Sequence[Mapping[str, Any]], step: Step) -> dict[str, Tensor]:
-    """`cells` (B, N, 2)"""
-    return {"cells": torch.stack([torch.as_tensor(item["cells"]) for item in items])}
+    """`cells` (B, N, 2), and `label` where all items have one."""
+    batch = {"cells": torch.stack([torch.as_tensor(item["cells"]) for item in items])}
+    if all("label" in item for item in items):
+        batch["label"] = torch.tensor([int(item["label"]) for item in items])
+    return batch
 
 
 class Cells(Part):

@@ -1,43 +1,37 @@
-"""Probes: what they report beside the encoder, which labels they draw, and what they refuse."""
+"""Probes of vision transformers beside raw pixels, and the paper's probe."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 
 from maskwright.errors import UserError
 from maskwright.step import Step
 from maskwright_samples.digits import DigitData
 from maskwright_testing.listed_data import ListedData
-from maskwright_torch.noise import identities, uniform
+from maskwright_torch.contracts import Baseline
+from maskwright_torch.features import features_of, untrained_copy
+from maskwright_torch.noise import uniform
+from maskwright_torch.params_evaluators import LinearProbe, Neighbours
 from maskwright_torch.part import digest, freeze
-from maskwright_vision import confusions, judging, knn, paper_probe
+from maskwright_vision import paper_probe
 from maskwright_vision.example_pictures import SideOfTheLight, shaded_pictures
-from maskwright_vision.features import features_of, labelled_split, untrained_copy
-from maskwright_vision.linear_probe import regress, scaled
-from maskwright_vision.params_evaluators import LinearProbe, Neighbours, PaperProbe
+from maskwright_vision.params_evaluators import PaperProbe
 from maskwright_vision.params_models import Vit, VitFull
 
 STEP = Step(seed=2)
 TINY = {"image": 8, "patch": 4, "width": 16, "depth": 1, "heads": 2}
 
 
-def pictures(train=12, test=6, classes=("left", "right")):
-    return ListedData(shaded_pictures(train, test), {"classes": list(classes)})
+def pictures(train=12, test=6):
+    return ListedData(shaded_pictures(train, test), {"classes": ["left", "right"]})
 
 
 def noise(rows, columns, name="noise"):
     """float32 (rows, columns) in [0, 1)."""
     return uniform(STEP.stream(name), torch.arange(rows), columns).float().numpy()
-
-
-@pytest.mark.parametrize("params", [LinearProbe(), PaperProbe(), Neighbours()])
-def test_a_perfect_encoder_reaches_one(params):
-    found = params.build().evaluate(SideOfTheLight(), pictures(), STEP)
-    assert found.values["accuracy"] == found.values["macro_f1"] == 1.0
-    assert found.rows[1] == {"id": "test-01", "label": 1, "predicted": 1, "correct": 1}
-    assert len(found.rows) == 6
 
 
 def test_all_four_rows_stand_in_the_table():
@@ -59,97 +53,18 @@ def test_raw_pixels_of_digits_are_hard_to_beat_and_it_is_said():
     assert 0.80 < np.mean([found.values["raw_pixels_accuracy"] for found in few]) < 0.88
     assert Neighbours(shots=5).build().evaluate(encoder, data, STEP).values["raw_pixels_accuracy"] > 0.80
     assert LinearProbe().build().evaluate(encoder, data, STEP).values["raw_pixels_accuracy"] > 0.92
-    assert any(note.startswith("raw pixels reach 0.8") for note in few[0].notes)
-    assert "no row for an untrained encoder: this one has no reset(), which makes new weights" in few[0].notes
+    assert any(note.startswith("raw pixels: 0.8") for note in few[0].notes)
 
 
-def test_what_training_did_not_help_is_said_and_only_then():
-    worse = {"accuracy": 0.4, "raw_pixels_accuracy": 0.3, "random_accuracy": 0.5}
-    (note,) = judging._honest(worse)
-    assert note == "the same encoder untrained reaches 0.500, this one 0.400: training did not help here"
-    assert not list(judging._honest({"accuracy": 0.6, "raw_pixels_accuracy": 0.5, "random_accuracy": 0.5}))
-
-
-def test_an_encoder_that_reads_no_pixels_is_judged_without_that_row():
-    encoder = SideOfTheLight()
-    inner = encoder.prepare
-    encoder.prepare = lambda items, step: {"light": inner(items, step)["pixels"]}
-    encoder.forward = lambda batch: SideOfTheLight.forward(encoder, {**batch, "pixels": batch["light"]})
-    found = LinearProbe().build().evaluate(encoder, pictures(), STEP)
-    assert found.values["accuracy"] == 1.0 and "raw_pixels_accuracy" not in found.values
-    assert "no row for raw pixels: the encoder reads none" in found.notes
-
-
-# -- which items ---------------------------------------------------------------------------------------------
-
-
-def drawn(data, step, **settings):
-    split = labelled_split(data, step, "here", **settings)
-    return [item["id"] for item in split.train.items], [item["id"] for item in split.test.items]
-
-
-def test_the_labels_drawn_depend_on_seed_and_ids_alone():
-    data, items = pictures(40, 40), shaded_pictures(40, 40)
-    reverse = ListedData({split: list(reversed(entries)) for split, entries in items.items()})
-    first = drawn(data, STEP, shots=3, max_test=5)
-    assert first == drawn(data, Step(2, 7, 9).fork("evaluate", "other"), shots=3, max_test=5)
-    assert [set(side) for side in first] == [set(side) for side in drawn(reverse, STEP, shots=3, max_test=5)]
-    assert first != drawn(data, Step(seed=3), shots=3, max_test=5)
-    train, test = first
-    assert sorted(int(name[-2:]) % 2 for name in train) == [0, 0, 0, 1, 1, 1] and len(test) == 5
-    assert len(drawn(data, STEP)[0]) == 40 and len(drawn(data, STEP, max_test=99)[1]) == 40
-
-
-def test_a_class_without_training_items_is_told():
-    items = shaded_pictures()
-    items["test"][0]["label"] = 2
-    data = ListedData(items, {"classes": ["left", "right"]})
-    found = LinearProbe().build().evaluate(SideOfTheLight(), data, STEP)
-    assert found.notes[0] == "classes in the test split that no training item has: 2"
-    assert found.values["accuracy"] == pytest.approx(5 / 6)
-
-
-def one_class():
-    return ListedData({split: [e for e in v if not e["label"]] for split, v in shaded_pictures().items()})
-
-
-def unlabelled():
-    items = shaded_pictures()
-    del items["test"][3]["label"]
-    return ListedData(items)
-
-
-@pytest.mark.parametrize(
-    ("data", "params", "message"),
-    [
-        (one_class(), LinearProbe(), "the train split holds one class only, label 0\n  where: evaluator:linear-probe"),
-        (unlabelled(), Neighbours(), '1 of 6 items of the split "test" have no label\n  where: evaluator:knn\n'
-         '  why:   the first is "test-03"'),
-        (ListedData({"train": shaded_pictures()["train"]}), PaperProbe(), 'the data has no split "test"\n'
-         "  where: evaluator:paper-probe"),
-        (pictures(test=0), LinearProbe(), 'the split "test" is empty'),
-        (pictures(), LinearProbe(shots=7), "label 0 has 6 training items, fewer than 7 shots\n"
-         "  where: evaluator:linear-probe\n  do:    shots=6, or leave the class out"),
-        (pictures(), Neighbours(k=13), "there are 12 training items, fewer than k = 13 neighbours\n"
-         "  where: evaluator:knn, setting k\n  do:    k=12 at most"),
-        (pictures(), LinearProbe(pool="class"), "this encoder has no class token\n  where: pool\n"
-         "  do:    pool=own, or pool=mean"),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_judged_is_refused(data, params, message):
-    with pytest.raises(UserError) as error:
-        params.build().evaluate(SideOfTheLight(), data, STEP)
-    assert message in str(error.value)
-
-
-def test_vectors_that_are_no_numbers_name_their_item():
-    encoder = Vit(**TINY).build()
-    torch.nn.init.constant_(encoder.norm.weight, math.nan)
-    with pytest.raises(UserError, match='infinite or missing numbers\n  where: item "train-00"'):
-        LinearProbe().build().evaluate(encoder, pictures(), STEP)
-
-
-# -- vectors and the untrained copy ---------------------------------------------------------------------------
+@pytest.mark.parametrize("channels", [1, 3])
+def test_raw_pixels_are_those_that_the_encoder_sees(channels):
+    encoder = Vit(**TINY | {"image": [4, 8]}, channels=channels).build()
+    items = [{"id": str(n), "pixels": np.full((8, 8, channels), 40 * n, np.uint8)} for n in range(5)]
+    found = encoder.baseline(items[:3], items[3:], STEP)
+    assert (found.name, found.words) == ("raw_pixels", "raw pixels")
+    for side, own in ((found.known, items[:3]), (found.asked, items[3:])):
+        assert side.shape == (len(own), 4 * 8 * channels) and side.dtype == np.float32
+        np.testing.assert_array_equal(side, encoder.prepare(own, STEP)["pixels"].flatten(1))
 
 
 def test_pools():
@@ -188,47 +103,42 @@ def test_the_subject_stays_as_it_is():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-# -- the three ways to learn ----------------------------------------------------------------------------------
+# -- the paper's probe ------------------------------------------------------------------------------------------
 
 
-def test_vectors_are_centred_and_have_one_common_scale():
-    known = np.array([[1.0, 10.0], [3.0, 10.0], [2.0, 40.0]])
-    fit, judged = scaled(known, np.array([[2.0, 20.0]]))
-    centred = known - [2.0, 20.0]
-    np.testing.assert_allclose(fit, centred / np.sqrt(602 / 6))
-    np.testing.assert_allclose(judged, [[0.0, 0.0]])
-    assert np.isfinite(scaled(np.ones((3, 2)), np.ones((1, 2)))[0]).all()
+def test_a_perfect_encoder_reaches_one():
+    found = PaperProbe().build().evaluate(SideOfTheLight(), pictures(), STEP)
+    assert found.values["accuracy"] == found.values["macro_f1"] == 1.0
+    assert found.rows[1] == {"id": "test-01", "label": 1, "predicted": 1, "correct": 1}
 
 
-def test_c_weakens_the_penalty():
-    x, y = noise(60, 30), np.arange(60) % 2
-    assert (regress(100.0, x, y, x)[0] == y).mean() > (regress(1e-3, x, y, x)[0] == y).mean()
-    assert regress(1.0, x, y, x)[1] is True
+def test_its_refusals_name_it():
+    data = ListedData({"train": shaded_pictures()["train"]})
+    with pytest.raises(UserError, match='the data has no split "test"\n  where: evaluator:paper-probe'):
+        PaperProbe().build().evaluate(SideOfTheLight(), data, STEP)
 
 
-def test_the_nearest_by_angle_decides():
-    known = np.array([[1.0, 0.0], [5.4, 7.2], [0.0, 0.0]])
-    asked = np.array([[50.0, 1.0], [1.0, 0.2], [0.1, 0.3], [-2.0, 0.0]])
-    # The second is nearer to the first by angle, though its product with the longer one is larger. A vector of zeros
-    # is at a right angle to everything.
-    assert knn.vote(known, np.array([4, 6, 9]), asked, 1, "equal").tolist() == [4, 4, 6, 9]
+def test_a_baseline_may_be_sparse_or_in_other_numbers(monkeypatch):
+    seen = []
 
+    def trained(vectors, labels, epochs, batch, step):
+        seen.append(vectors)
+        return torch.nn.Linear(vectors.shape[1], 2), np.array([0, 1])
 
-def test_votes_of_several_neighbours():
-    degrees = np.radians([0.0, 20.0, 22.0, 50.0])
-    known, labels = np.stack([np.cos(degrees), np.sin(degrees)], axis=1), np.array([1, 0, 0, 2])
-    asked = np.array([[1.0, 0.0]])
-    assert knn.vote(known, labels, asked, 3, "equal").tolist() == [0]  # two against one
-    assert knn.vote(known, labels, asked, 2, "equal").tolist() == [1]  # one each: the nearer
-    # exp((cos 20° - 1) / 0.07) + exp((cos 22° - 1) / 0.07) = 0.78 < 1
-    assert knn.vote(known, labels, asked, 3, "similarity").tolist() == [1]
+    class Counting(SideOfTheLight):
+        kind = csr_array
 
+        def baseline(self, known, asked, step):
+            first, second = ([[item["label"], 0.5, 3] for item in side] for side in (known, asked))
+            return Baseline("words", "counts of words", self.kind(first), self.kind(second))
 
-def test_pieces_of_the_similarity_matrix_change_nothing(monkeypatch):
-    known, asked, labels = noise(30, 4, "a") - 0.5, noise(17, 4, "b") - 0.5, np.arange(30) % 3
-    whole = knn.vote(known, labels, asked, 5, "equal")
-    monkeypatch.setattr(knn, "ROWS_AT_ONCE", 4)
-    assert len(set(whole.tolist())) > 1 and (knn.vote(known, labels, asked, 5, "equal") == whole).all()
+    monkeypatch.setattr(paper_probe, "trained_probe", trained)
+    for kind in (csr_array, np.array):
+        encoder = Counting()
+        encoder.kind = kind
+        found = PaperProbe().build().evaluate(encoder, pictures(), STEP)
+        assert "words_accuracy" in found.values
+        assert seen[-1].dtype == np.float32 and seen[-1][:2].tolist() == [[0, 0.5, 3], [1, 0.5, 3]]
 
 
 def test_the_papers_probe_is_a_norm_without_weights_and_a_small_head():
@@ -264,32 +174,3 @@ def test_a_probe_that_had_too_few_steps_says_so():
     assert "vectors are computed once: no crops and flips, unlike in the paper" in many.notes
     assert any("right after 1 epochs" in note for note in few.notes)
     assert not any("epochs" in note for note in many.notes)
-
-
-# -- pictures -------------------------------------------------------------------------------------------------
-
-
-def test_confusions_are_drawn_with_the_names_of_classes():
-    found = LinearProbe().build().evaluate(SideOfTheLight(), pictures(classes=("$\\no$", "b_c")), STEP)
-    (one,), (two,) = found.figures(), found.figures()
-    assert one.data == two.data and one.data.startswith(b"<?xml") and one.name == "confusions"
-
-
-def test_of_many_classes_those_with_mistakes_are_drawn(monkeypatch):
-    drawn = []
-    monkeypatch.setattr(confusions, "heat_map", lambda shares, labels: drawn.append((shares, labels)) or b"x")
-    right = np.arange(60)
-    predicted = np.where(right == 55, 3, right)
-    figure = confusions.confusion_figure(right, predicted, {n: f"class {n}" for n in range(60)})
-    ((shares, labels),) = drawn
-    assert len(labels) == 40 and labels[-1] == "class 55" and shares[-1][3] == 1.0 and shares[3][3] == 1.0
-    assert figure.caption.endswith("; the 40 classes with most mistakes of 60.")
-
-
-def test_identities_are_what_hashes_are_drawn_for():
-    names = ["a", "b"]
-    key = Step(2).fork("probe").stream("labels")
-    first = "a" if uniform(key, identities(names), 1)[0] < uniform(key, identities(names), 1)[1] else "b"
-    items = [{"id": n, "pixels": np.zeros((8, 8, 1), np.uint8), "label": 0} for n in names]
-    data = ListedData({"train": [*items, {**items[0], "id": "c", "label": 1}], "test": items})
-    assert drawn(data, STEP, shots=1)[0] == [first, "c"]

@@ -11,6 +11,9 @@ The kit knows no component by name. What it needs it asks of the Params class, t
     fed with it. May be left out where `maskwright_testing.sample_data` has all fields that the component consumes.
 `example_grid()` -> tuple of int
     Of a masker that is made for one grid of units only: that grid.
+`example_features(count)` -> {name: list}
+    Of a masker whose `features` are not any numbers: values of each for `count` units. The only one that must take
+    its argument.
 `example_case()` -> (evaluator, subject, data)
     Of an evaluator: its own Params instance, something it can judge, and data to judge it on.
 `perfect()` -> (subject, data, {metric: value})

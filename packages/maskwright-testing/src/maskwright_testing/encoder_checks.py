@@ -22,11 +22,14 @@ from maskwright_testing.tensor_cases import (
     rows_of,
 )
 from maskwright_torch.batches import collate
-from maskwright_torch.contracts import ROWS, Encoded, Space
+from maskwright_torch.contracts import ROWS, Baseline, Encoded, Space
 from maskwright_torch.inference import in_use
 from maskwright_torch.part import load_state, read_state, state_of, write_state
 
 HIDES = ("hides:drop", "hides:replace")
+
+TAKEN = {"encoder", "random", "majority", "scratch"}
+"""Names that probes and fine-tuning give to what they put beside an encoder."""
 
 
 def _hides(case: Case) -> str:
@@ -233,3 +236,25 @@ def check_encoder_double_backward(case: Case) -> None:
     encoder, batch = module_and_batch(case)
     encoder.eval()
     require_second_derivatives(encoder, lambda: encoder(rows_of(batch, slice(2))).states.square().mean())
+
+
+def check_encoder_baseline(case: Case) -> None:
+    """What `baseline` gives, where it has one: finite numbers under a name of its own, a row for each item."""
+    encoder, data = case.working()
+    if not hasattr(encoder, "baseline"):
+        raise Skipped("it has no baseline()")
+    items = known_items(case, data)
+    found = encoder.baseline(items, items[:1], MIDDLE)
+    if not isinstance(found, Baseline):
+        fail(f"baseline() gives a {type(found).__name__}, not a Baseline")
+    if not found.name.isidentifier() or found.name in TAKEN or not found.words.strip():
+        fail(
+            f"it needs a name that makes a metric of its own, and words; found {found.name!r}, {found.words!r}"
+        )
+    shapes = [tuple(side.shape) for side in (found.known, found.asked)]
+    if [shape[:1] for shape in shapes] != [(len(items),), (1,)] or len({shape[1:] for shape in shapes}) != 1:
+        fail(f"of {len(items)} items and 1 it gives rows of the shapes {shapes[0]} and {shapes[1]}")
+    for side in (found.known, found.asked):
+        stored = side.data if hasattr(side, "toarray") else side
+        if not bool(torch.as_tensor(stored).isfinite().all()):
+            fail("its numbers are not all finite")

@@ -22,6 +22,18 @@ def _index(value: Any, item: Mapping[str, Any]) -> str:
     return "" if value >= 0 else f"is {value}, an index begins at 0"
 
 
+def _spans(value: Any, item: Mapping[str, Any]) -> str:
+    length = len(item["text"]) if isinstance(item.get("text"), str) else None
+    last = 0
+    for span in value if isinstance(value, list) else [None]:
+        match span:
+            case (int(start), int(end), str()) if last <= start < end and (length is None or end <= length):
+                last = end
+            case _:
+                return f"is no list of rising spans (start, end, tag) within the text: {span!r}"
+    return ""
+
+
 def _gains(value: Any, item: Mapping[str, Any]) -> str:
     good = isinstance(value, Mapping) and all(
         isinstance(key, str) and hasattr(gain, "__index__") for key, gain in value.items()
@@ -79,6 +91,7 @@ RULES: dict[str, Rule] = {
     "question": _text,
     "answer": _text,
     "summary": _text,
+    "tags": _spans,
     "name": _text,
     "caption": _text,
     "aliases": _texts,

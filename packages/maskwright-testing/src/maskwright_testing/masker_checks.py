@@ -20,25 +20,29 @@ IDENTITIES = (3, 0, 41, 7, 12, 5)
 RATIOS = (0.5, 0.7, 0.25, 1.0, 0.6, 0.4)
 """A ratio for each row; 0.7 of 15 is 10.5 and shows who computes in float32."""
 
-LINES, PICTURES = ((15,), (2, 5)), ((3, 5), (1, 5))
-"""Grids for maskers in general, and for those that expect patches."""
+LINES, PICTURES, TEXTS = ((15,), (2, 5)), ((3, 5), (1, 5)), ((15,), (10,))
+"""Grids for maskers in general, for those that expect patches, and for those that expect tokens."""
 
 
 def _grids(case: Case) -> tuple[tuple[int, ...], ...]:
     if case.has("example_grid"):
         return (tuple(case.offered("example_grid")),)
-    return PICTURES if "patches" in case.listed.component.expects else LINES
+    expects = case.listed.component.expects
+    return PICTURES if "patches" in expects else TEXTS if "tokens" in expects else LINES
 
 
-def _units(masker: Any, grid: tuple[int, ...], ragged: bool = False) -> Units:
+def _units(case: Case, masker: Any, grid: tuple[int, ...], ragged: bool = False) -> Units:
     """Units of six rows. Ragged: the last ones of a row are not valid, in the third row none is."""
     rows = torch.tensor(IDENTITIES)
     count = torch.Size(grid).numel()
     lengths = [count, max(count // 3, 1), 0, count - 1, count, 1] if ragged else [count] * len(rows)
     valid = torch.arange(count) < torch.tensor(lengths)[:, None]
     # The same features in every row: what then differs between rows was drawn.
+    given = case.params_class.example_features(count) if case.has("example_features") else {}
     features = {
-        name: uniform(identity(name), torch.zeros_like(rows), count).float()
+        name: torch.tensor(given[name]).expand(len(rows), -1)
+        if name in given
+        else uniform(identity(name), torch.zeros_like(rows), count).float()
         for name in getattr(masker, "features", ())
     }
     return Units(valid, grid, torch.arange(count), rows, features)
@@ -66,7 +70,7 @@ def check_masker_result(case: Case) -> None:
     if not isinstance(masker, nn.Module):
         fail(f"the built part is a {type(masker).__name__}, not a torch module")
     for grid in _grids(case):
-        units = _units(masker, grid, ragged=True)
+        units = _units(case, masker, grid, ragged=True)
         before = {"valid": units.valid.clone(), "rows": units.rows.clone()}
         mask = _mask(masker, units, RATIOS)
         if mask.dtype != torch.bool or mask.shape != units.valid.shape:
@@ -81,7 +85,7 @@ def check_masker_invalid_units(case: Case) -> None:
     """It never hides a unit that is not valid, at any ratio."""
     masker = case.build()
     for grid in _grids(case):
-        units = _units(masker, grid, ragged=True)
+        units = _units(case, masker, grid, ragged=True)
         for ratio in (0.0, 0.5, 1.0, RATIOS):
             if bool((wrong := _mask(masker, units, ratio) & ~units.valid).any()):
                 fail(
@@ -95,7 +99,7 @@ def check_masker_exact_count(case: Case) -> None:
         raise Skipped("it has the tag inexact-count")
     masker = case.build()
     for grid in _grids(case):
-        for units in (_units(masker, grid), _units(masker, grid, ragged=True)):
+        for units in (_units(case, masker, grid), _units(case, masker, grid, ragged=True)):
             ratio = torch.tensor(RATIOS, dtype=torch.float64)
             wanted, found = counts_of(ratio, units.valid), _mask(masker, units, RATIOS).sum(dim=1)
             if not torch.equal(wanted, found):
@@ -111,7 +115,7 @@ def check_masker_follows_ratio(case: Case) -> None:
     masker = case.build()
     follows = True
     for grid in _grids(case):
-        for units in (_units(masker, grid), _units(masker, grid, ragged=True)):
+        for units in (_units(case, masker, grid), _units(case, masker, grid, ragged=True)):
             follows &= not bool(_mask(masker, units, 0.0).any())
             follows &= torch.equal(_mask(masker, units, 1.0), units.valid)
     declared = "follows-ratio" in case.tags()
@@ -128,7 +132,7 @@ def check_masker_same_step(case: Case) -> None:
         raise Skipped("it has the tag stateful")
     one, two = case.build(), case.build()
     for grid in _grids(case):
-        units = _units(one, grid)
+        units = _units(case, one, grid)
         forget_draws(1)
         first = _mask(one, units, RATIOS)
         forget_draws(2)
@@ -142,7 +146,7 @@ def check_masker_other_step(case: Case) -> None:
     masker = case.build()
     drew = False
     for grid in _grids(case):
-        units = _units(masker, grid)
+        units = _units(case, masker, grid)
         others = {"another step": MIDDLE.at(0), "a forked step": MIDDLE.fork("other")}
         first = _mask(masker, units)
         masks = {name: _mask(masker, units, step=step) for name, step in others.items()}
@@ -160,7 +164,7 @@ def check_masker_rows_apart(case: Case) -> None:
     """The mask of a row depends neither on the rows beside it nor on its place: halves of a batch give the whole."""
     masker = case.build()
     for grid in _grids(case):
-        units, ratio = _units(masker, grid, ragged=True), torch.tensor(RATIOS, dtype=torch.float64)
+        units, ratio = _units(case, masker, grid, ragged=True), torch.tensor(RATIOS, dtype=torch.float64)
         whole = _mask(masker, units, RATIOS)
         places = list(range(len(IDENTITIES)))
         pieces = {
@@ -186,7 +190,7 @@ def check_masker_one_unit(case: Case) -> None:
     masker = case.build()
     for dimensions in sorted({len(grid) for grid in _grids(case)}):
         for ratio in (0.0, 0.4, 0.5, 1.0):
-            units = _units(masker, (1,) * dimensions, ragged=True)
+            units = _units(case, masker, (1,) * dimensions, ragged=True)
             mask = _mask(masker, units, ratio)
             if mask.shape != units.valid.shape or bool((mask & ~units.valid).any()):
                 fail(f"on the grid {units.grid} at ratio {ratio} the mask is {mask.tolist()}")
@@ -199,7 +203,7 @@ def check_masker_keeps_nothing(case: Case) -> None:
     masker = case.build()
     before = buffers_of(masker)
     for grid in _grids(case):
-        _mask(masker, _units(masker, grid), RATIOS)
+        _mask(masker, _units(case, masker, grid), RATIOS)
     if found := difference(before, buffers_of(masker)):
         fail(f"masking changed a buffer: {found}")
 
@@ -209,7 +213,7 @@ def check_masker_load_gives_the_same(case: Case) -> None:
     masker, other = case.build(), case.build(seed=1)
     if not masker.state_dict():
         raise Skipped("it remembers nothing")
-    units = _units(masker, _grids(case)[0])
+    units = _units(case, masker, _grids(case)[0])
     _mask(masker, units, step=MIDDLE.at(0))
     write_state(case.folder, *state_of(masker))
     load_state(other, read_state(case.folder), str(case.folder))

@@ -47,8 +47,17 @@ FAMILIES: dict[str, Callable[[Listed], bool]] = {
     "evaluator_checks": _of_kind("evaluator"),
     "masker_checks": _of_tensors("masker"),
     "encoder_checks": _of_tensors("encoder"),
+    "vocabulary_checks": lambda listed: (
+        "tokens" in listed.component.provides and _of_tensors("encoder")(listed)
+    ),
     "objective_checks": _of_tensors("objective"),
     "fill_checks": lambda listed: "fills" in listed.component.provides and _of_tensors("objective")(listed),
+    "classify_checks": lambda listed: (
+        "classifies" in listed.component.provides and _of_tensors("objective")(listed)
+    ),
+    "generate_checks": lambda listed: (
+        "generates" in listed.component.provides and _of_tensors("objective")(listed)
+    ),
     "fitted_checks": lambda listed: "fitted" in listed.component.provides,
     "recipe_checks": _of_kind("recipe"),
     "recipe_file_checks": lambda listed: listed.is_file,

@@ -9,7 +9,7 @@ from tensor_toys import ENCODER, Lengths, Words, built
 from torch import Tensor, nn
 
 from maskwright import Step
-from maskwright_torch.contracts import Batch, Encoded, Space, Units
+from maskwright_torch.contracts import Baseline, Batch, Encoded, Space, Units
 
 REPLACE = {**ENCODER, "provides": {"torch", "pooled", "hides:replace"}}
 
@@ -323,3 +323,13 @@ def fixed_weights() -> Words:
     nn.init.ones_(encoder.embed.weight)
     nn.init.ones_(encoder.embed.bias)
     return encoder
+
+
+def comparing(change: Callable[[Baseline], Any]) -> type[Words]:
+    """An encoder that gives something else to be compared with."""
+
+    class Compares(Words):
+        def baseline(self, known: Sequence[Any], asked: Sequence[Any], step: Step) -> Any:
+            return change(super().baseline(known, asked, step))
+
+    return Compares

@@ -8,7 +8,7 @@ from kit_toys import toy
 from torch import Tensor, nn
 
 from maskwright import Step
-from maskwright_torch.contracts import ROWS, Batch, Encoded, Filled, Loss, Space, Units
+from maskwright_torch.contracts import ROWS, Baseline, Batch, Encoded, Filled, Loss, Space, Units
 from maskwright_torch.maskers import RandomMasker
 from maskwright_torch.masking import choose, positions_of, take
 from maskwright_torch.part import Part, seeded
@@ -59,6 +59,10 @@ class Words(Part):
     def units(self, batch: Batch) -> Units:
         valid = batch["valid"]
         return Units(valid, (valid.shape[1],), torch.arange(valid.shape[1]), batch[ROWS])
+
+    def baseline(self, known: Sequence[Any], asked: Sequence[Any], step: Step) -> Baseline:
+        counts = [torch.tensor([[len(item["text"].split())] for item in items]) for items in (known, asked)]
+        return Baseline("counts", "numbers of words", *(side.numpy() for side in counts))
 
     def forward(self, batch: Batch, hidden: Tensor | None = None) -> Encoded:
         index = positions_of(torch.ones_like(batch["valid"]) if hidden is None else ~hidden)

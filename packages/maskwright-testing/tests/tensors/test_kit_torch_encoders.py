@@ -1,8 +1,11 @@
 """Each check of encoders passes on a good one and fails on one with the fault it is for."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+import attrs
+import numpy as np
 import pytest
 import torch
 from faulty_encoders import (
@@ -47,17 +50,44 @@ from faulty_encoders import (
     Wider,
     WithIdentities,
     WithWeights,
+    comparing,
     fixed_weights,
     prepared,
     unseeded,
 )
 from kit_toys import toy
+from scipy.sparse import csr_array
 from tensor_toys import ENCODER, Words, built
 
 from maskwright_testing.differences import difference
 from maskwright_testing.registry import checks_in
-from maskwright_torch.contracts import Batch, Units
+from maskwright_torch.contracts import Baseline, Batch, Units
 from maskwright_torch.part import seeded
+
+
+def tuple_of(found: Baseline) -> tuple[Any, ...]:
+    return (found.known, found.asked)
+
+
+def named(name: str) -> Callable[[Baseline], Baseline]:
+    return lambda found: attrs.evolve(found, name=name)
+
+
+def one_row(found: Baseline) -> Baseline:
+    return attrs.evolve(found, known=found.known[:1])
+
+
+def wider(found: Baseline) -> Baseline:
+    return attrs.evolve(found, known=np.hstack([found.known, found.known]))
+
+
+def infinite(found: Baseline) -> Baseline:
+    return attrs.evolve(found, known=found.known * math.inf)
+
+
+def infinite_and_sparse(found: Baseline) -> Baseline:
+    return attrs.evolve(found, asked=csr_array(found.asked * math.inf))
+
 
 FAULTS = [
     ("check_encoder_example_data", toy(Words), {"consumes": {"pixels"}}, "add example_data()"),
@@ -182,6 +212,23 @@ FAULTS = [
         {},
         "second derivatives fail: trying to differentiate twice",
     ),
+    ("check_encoder_baseline", built(comparing(tuple_of)), {}, "baseline() gives a tuple, not a Baseline"),
+    (
+        "check_encoder_baseline",
+        built(comparing(named("random"))),
+        {},
+        "of its own, and words; found 'random'",
+    ),
+    ("check_encoder_baseline", built(comparing(named("raw pixels"))), {}, "and words; found 'raw pixels'"),
+    (
+        "check_encoder_baseline",
+        built(comparing(one_row)),
+        {},
+        "of 5 items and 1 it gives rows of the shapes (1, 1)",
+    ),
+    ("check_encoder_baseline", built(comparing(wider)), {}, "rows of the shapes (5, 2) and (1, 1)"),
+    ("check_encoder_baseline", built(comparing(infinite)), {}, "its numbers are not all finite"),
+    ("check_encoder_baseline", built(comparing(infinite_and_sparse)), {}, "its numbers are not all finite"),
     ("check_encoder_double_backward", built(Detached), {}, "second derivatives are lost"),
     ("check_encoder_double_backward", built(SteepAtZero), {}, "second derivatives are not finite"),
 ]
@@ -207,7 +254,7 @@ GOOD = [
         (Tokens, ENCODER),
     ]
 ]
-assert len(GOOD) == 36
+assert len(GOOD) == 39
 
 
 @pytest.mark.parametrize(("check", "cls", "about"), GOOD)
@@ -224,10 +271,25 @@ def test_weights_from_elsewhere_need_no_seed(says: Callable[..., str]):
     assert says("check_encoder_seed", "encoder", made, **ENCODER) == ""
 
 
+def sparse(found: Baseline) -> Baseline:
+    return attrs.evolve(found, known=csr_array(found.known), asked=csr_array(found.asked))
+
+
+def test_a_baseline_may_be_sparse(says: Callable[..., str]):
+    assert says("check_encoder_baseline", "encoder", built(comparing(sparse)), **ENCODER) == ""
+
+
 class NoWeights(Words):
     def __init__(self) -> None:
         super().__init__()
         del self.embed
+
+
+class NoBaseline(Words):
+    def __getattribute__(self, name: str) -> Any:
+        if name == "baseline":
+            raise AttributeError(name)
+        return super().__getattribute__(name)
 
 
 class Frozen(Words):
@@ -247,6 +309,7 @@ SKIPPED = [
     ("check_encoder_double_backward", Frozen, set(), "nothing in it is trained"),
     ("check_encoder_seed", NoWeights, set(), "it has no weights"),
     ("check_encoder_hides", Words, set(), "it hides nothing"),
+    ("check_encoder_baseline", NoBaseline, set(), "it has no baseline()"),
     (
         "check_encoder_hidden_content",
         OneWord,

@@ -208,6 +208,19 @@ def test_a_masker_of_patches_gets_grids_of_two_dimensions(says: Callable[..., st
     assert says(check, "masker", toy(OnPictures), expects={"patches"}, **MASKER) == ""
 
 
+class OnLines(Coin):
+    def forward(self, units: Units, ratio: Tensor, step: Step) -> Tensor:
+        (_,) = units.grid
+        return super().forward(units, ratio, step)
+
+
+class ByWord(Coin):
+    features = ("word",)
+
+    def noise(self, units: Units, step: Step) -> Tensor:
+        return super().noise(units, step).gather(1, units.features["word"])
+
+
 class OfFour(Coin):
     def forward(self, units: Units, ratio: Tensor, step: Step) -> Tensor:
         assert units.grid == (2, 2)
@@ -232,6 +245,20 @@ class ByScore(Coin):
 def test_a_masker_gets_the_features_it_wants(says: Callable[..., str]):
     assert says("check_masker_exact_count", "masker", toy(ByScore), **MASKER) == ""
     assert says("check_masker_rows_apart", "masker", toy(ByScore), **MASKER) == ""
+
+
+def test_a_masker_gets_the_features_that_its_settings_give(says: Callable[..., str]):
+    """Words are whole numbers, and their first unit is looked up by them."""
+    words = classmethod(lambda cls, count: {"word": [place // 2 for place in range(count)]})
+    with_words, without = toy(ByWord, example_features=words), toy(ByWord)
+    assert says("check_masker_exact_count", "masker", with_words, **MASKER) == ""
+    assert "gather" in says("check_masker_exact_count", "masker", without, **MASKER)
+
+
+@pytest.mark.parametrize("check", ["check_masker_exact_count", "check_masker_one_unit"])
+def test_a_masker_of_tokens_gets_lines(says: Callable[..., str], check: str):
+    assert "too many values to unpack" in says(check, "masker", toy(OnLines), **MASKER)
+    assert says(check, "masker", toy(OnLines), expects={"tokens"}, **MASKER) == ""
 
 
 def test_what_remembers_nothing_has_nothing_to_load(says: Callable[..., str]):

@@ -35,6 +35,17 @@ class Cache:
         """Positions held."""
         return next(iter(self.keys.values())).shape[2] if self.keys else 0
 
+    def drop_last(self, count: int) -> None:
+        """Forget the last `count` positions."""
+        kept = self.length - count
+        for held in (self.keys, self.values):
+            held.update({layer: tensor[:, :, :kept] for layer, tensor in held.items()})
+
+    def select(self, rows: Tensor) -> None:
+        """Go on with these rows, int64 (B',); one may be taken several times."""
+        for held in (self.keys, self.values):
+            held.update({layer: tensor[rows] for layer, tensor in held.items()})
+
 
 class Attention(nn.Module):
     """Multi-head self-attention through torch's fused kernels."""
@@ -53,13 +64,16 @@ class Attention(nn.Module):
         attend: Tensor | None = None,
         *,
         queries: Tensor | None = None,
+        context: int = 0,
+        inner: Tensor | None = None,
         cache: Cache | None = None,
         layer: int = 0,
     ) -> Tensor:
         """`attend`: bool (True = may read) or an additive float, broadcast to (B, H, queries, keys).
 
-        `queries` (B, Q, D): only these rows ask, all of `x` answers; without it every position asks. With a `cache`
-        the positions of `x` follow those in the cache.
+        `queries` (B, Q, D): only these rows ask, all of `x` answers; without it every position asks. With `context`
+        the first so many positions ask each other alone, by `inner`, and `attend` is for the rest, who ask all. With a
+        `cache` the positions of `x` follow those in the cache.
         """
         width = x.shape[-1]
         if queries is None:
@@ -71,10 +85,17 @@ class Attention(nn.Module):
             k, v = (self._split(part) for part in both.chunk(2, dim=-1))
         if cache is not None:
             k, v = cache.extend(layer, k, v)
+        if context:
+            first = self._read(q[:, :, :context], k[:, :, :context], v[:, :, :context], inner)
+            return self.proj(torch.cat([first, self._read(q[:, :, context:], k, v, attend)], dim=1))
+        return self.proj(self._read(q, k, v, attend))
+
+    def _read(self, q: Tensor, k: Tensor, v: Tensor, attend: Tensor | None) -> Tensor:
+        """(B, H, Q, D/H) each -> (B, Q, D)"""
         out = F.scaled_dot_product_attention(
             q, k, v, attn_mask=attend, dropout_p=self.dropout if self.training else 0.0
         )
-        return self.proj(out.transpose(1, 2).flatten(2))
+        return out.transpose(1, 2).flatten(2)
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, N, D) -> (B, H, N, D/H)"""
@@ -138,19 +159,26 @@ class Block(nn.Module):
         attend: Tensor | None = None,
         *,
         only: Tensor | int | None = None,
+        context: int = 0,
+        inner: Tensor | None = None,
         cache: Cache | None = None,
         layer: int = 0,
     ) -> Tensor:
-        """`only`: compute the outputs of these positions alone: int64 (B, K), or the last K. The others answer."""
+        """`only`: compute the outputs of these positions alone: int64 (B, K), or the last K. The others answer.
+
+        `context` and `inner`: see Attention.
+        """
         asking = x if only is None else _some(x, only)
         if self.pre_norm:
             normed = self.norm1(x)
             queries = None if only is None else _some(normed, only)
-            out = self.attn(normed, attend, queries=queries, cache=cache, layer=layer)
+            out = self.attn(
+                normed, attend, queries=queries, context=context, inner=inner, cache=cache, layer=layer
+            )
             x = asking + self.drop_path(self.drop(out))
             return x + self.drop_path(self.mlp(self.norm2(x)))
         queries = None if only is None else asking
-        out = self.attn(x, attend, queries=queries, cache=cache, layer=layer)
+        out = self.attn(x, attend, queries=queries, context=context, inner=inner, cache=cache, layer=layer)
         x = self.norm1(asking + self.drop_path(self.drop(out)))
         return self.norm2(x + self.drop_path(self.mlp(x)))
 

@@ -100,11 +100,25 @@ class Loss:
 
     @property
     def value(self) -> Tensor:
-        """The weighted sum of the terms' means."""
+        """The weighted sum of the terms' means; a term of no items is its sum, 0, which gradients can go through."""
         return sum(
-            (term.weight * term.sum / term.count for term in self.terms.values()),
+            (term.weight * term.sum / (term.count + (term.count == 0)) for term in self.terms.values()),
             start=next(iter(self.terms.values())).sum.new_zeros(()),
         )
+
+
+@attrs.frozen(eq=False)
+class Baseline:
+    """What a linear model sees of items without an encoder: the control that the encoder has to beat."""
+
+    name: str
+    """Begins the name of its metric: `raw_pixels` makes `raw_pixels_accuracy`."""
+    words: str
+    """What tables call it: "raw pixels"."""
+    known: Any
+    """(items, numbers): a row for each item to learn from, as a numpy array or a scipy.sparse matrix."""
+    asked: Any
+    """(items, numbers): likewise, for the items to judge."""
 
 
 @runtime_checkable
@@ -112,12 +126,20 @@ class Masker(Protocol):
     """An nn.Module that chooses units to hide. It is handed the ratio and never knows the schedule."""
 
     def __call__(self, units: Units, ratio: Tensor, step: Step) -> Tensor:
-        """`ratio` float64 (B,) -> bool (B, N). May have `features`: names it wants in `units.features`."""
+        """`ratio` float64 (B,) -> bool (B, N).
+
+        May have `features`: names it wants in `units.features`; `if_missing`: feature -> what to do where it lacks.
+        """
 
 
 @runtime_checkable
 class Encoder(Protocol):
-    """An nn.Module that turns raw items into tensors, tensors into units, and units into states."""
+    """An nn.Module that turns raw items into tensors, tensors into units, and units into states.
+
+    Optional, for probes and fine-tuning: `baseline(known, asked, step) -> Baseline` of two lists of raw items, those to
+    learn from and those to judge; `reset()`, new weights; `depth` and `layer_of(name)`, the layer of a weight, 0 below
+    the first block and depth + 1 above the last.
+    """
 
     width: int
     pooled_width: int
@@ -139,7 +161,9 @@ class Objective(Protocol):
     Optional: `after_step(step)` on any sub-module, called inner before outer once the optimiser has stepped and while
     the gradients are still there; `counts(batch, step)`, the count of each term, wanted to accumulate several terms;
     `groups(decay)`, groups of parameters for the optimiser; `parts()`, name -> (Params, module) of what from-run may
-    take beside the slots.
+    take beside the slots. With the tag `classifies`: `classes`, their number, and `logits(batch)`, (B, classes).
+    With the tag `generates`: `generate(items, step)`, a list of `Generated` for each item, the best first, and
+    `target_losses(items, step)`, for each item (T,) minus the log-probability of each token of its target.
     """
 
     prepare: Prepare
@@ -155,3 +179,16 @@ class Filled:
     """(B, N, P) or (B, N), like the encoder's targets: own values where visible, predictions where hidden."""
     score: Tensor | None = None
     """(B, N): how sure each prediction is, where the objective can tell; needed to fill in several passes."""
+
+
+@attrs.frozen
+class Generated:
+    """What the capability `generates` gives for an item: one text."""
+
+    text: str
+    complete: bool
+    """It has an end, and was not cut at the greatest length."""
+    score: float
+    """How sure the model is of it; comparable between the texts of one item."""
+    cut: int = 0
+    """Tokens of the source that did not fit."""

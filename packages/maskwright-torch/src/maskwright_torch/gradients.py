@@ -58,7 +58,9 @@ class _Tally:
 
 
 def _mean(total: float, count: float) -> float:
-    return total / count if count else float("nan")
+    if not count:  # a batch in which there was nothing to predict
+        return 0.0 if total == 0 else float("nan")
+    return total / count
 
 
 def backward(
@@ -87,7 +89,9 @@ def backward(
             else:
                 if totals is None:
                     totals = _totals(objective, pieces, loss, step, compute, ranks)
-                torch.stack([t.weight * t.sum / totals[n] for n, t in loss.terms.items()]).sum().backward()
+                torch.stack(
+                    [t.weight * t.sum / (totals[n] + (totals[n] == 0)) for n, t in loss.terms.items()]
+                ).sum().backward()
     if not alone:
         _finish(call, objective, ranks.sum(divisor.clone()) if divisor is not None else None, ranks)
     return tally.worth(ranks)
@@ -126,7 +130,7 @@ def _finish(call: Any, objective: nn.Module, divisor: Tensor | None, ranks: Rank
     trained = [p for p in objective.parameters() if p.requires_grad]
     if ranks.size > 1 and not hasattr(call, "no_sync"):
         _reduce(trained, ranks)
-    scale = 1.0 if divisor is None else 1.0 / float(divisor)
+    scale = 1.0 if divisor is None else 1.0 / (float(divisor) or 1.0)  # of no items the sum is 0
     if hasattr(call, "no_sync"):
         scale *= ranks.size  # the wrapper has averaged
     gradients = [p.grad for p in trained if p.grad is not None]

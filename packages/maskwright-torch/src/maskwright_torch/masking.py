@@ -1,6 +1,6 @@
 """Scores, then `hide_lowest`: random, block, weighted and magnitude masking are this one function."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -53,7 +53,7 @@ def take(values: Tensor, index: Tensor) -> Tensor:
     rows = values.reshape(-1, values.shape[-1]).index_select(
         0, (index + first).flatten()
     )  # whole rows at a time
-    return rows.view(*index.shape, -1)
+    return rows.view(*index.shape, values.shape[-1])
 
 
 Schedule = Callable[..., float]
@@ -73,16 +73,18 @@ def choose(encoder: Encoder, masker: Masker, schedule: Schedule, batch: Batch, s
     units = encoder.units(batch)
     wanted: tuple[str, ...] = getattr(masker, "features", ())
     if wanted:
-        units = _with_features(units, wanted, batch)
+        units = _with_features(units, wanted, batch, getattr(masker, "if_missing", {}))
     return masker(units, ratios(schedule, step, units.rows), step)
 
 
-def _with_features(units: Units, wanted: tuple[str, ...], batch: Batch) -> Units:
+def _with_features(
+    units: Units, wanted: tuple[str, ...], batch: Batch, if_missing: Mapping[str, str]
+) -> Units:
     missing = [name for name in wanted if name not in batch and name not in units.features]
     if missing:
         raise UserError(
             f"the masker wants {', '.join(missing)} for each unit, and the batch has only {', '.join(sorted(batch))}",
-            cure="use an encoder whose prepare() provides it, or another masker",
+            cure=if_missing.get(missing[0], "use an encoder whose prepare() provides it, or another masker"),
         )
     found: dict[str, Any] = {name: batch[name] for name in wanted if name in batch}
     return Units(units.valid, units.grid, units.position, units.rows, {**units.features, **found})

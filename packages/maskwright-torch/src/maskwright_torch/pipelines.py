@@ -2,7 +2,7 @@
 
 What is particular to a modality (reading a picture file, drawing a result) the part itself knows: an encoder or
 objective may have `read(argument)`, `write(item, path)` and, for `fill`, must have `fields(item, batch, row, filled,
-hidden)`.
+hidden)` and may have `asked(batch)`, bool (B, N): the units that an item leaves open, such as [MASK] in a text.
 """
 
 import io
@@ -75,6 +75,11 @@ class Fill:
         with in_use(self.objective):
             for piece, batch in in_batches(self.objective, self.encoder.prepare, items, step, self.batch):
                 hidden = choose(self.encoder, self.masker, self.ratio, batch, step)
+                if hasattr(
+                    self.objective, "asked"
+                ):  # what the item itself leaves open is all that is filled in
+                    asked = self.objective.asked(batch)
+                    hidden = torch.where(asked.any(dim=1, keepdim=True), asked, hidden)
                 filled = self.fill(batch, hidden, step)
                 for row, item in enumerate(piece):
                     yield {**item, **self.objective.fields(item, batch, row, filled, hidden)}

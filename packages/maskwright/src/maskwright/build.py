@@ -3,6 +3,7 @@
 import copy
 import inspect
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -116,11 +117,8 @@ class Builder:
 def restore(part: Any, node: Node, builder: Builder) -> None:
     """Put the state of an earlier run into a freshly built part; first that of the run which that run took it from."""
     assert node.source is not None
-    # Parts inside that come from a run of their own were restored when they were built.
     missing = [
-        inner
-        for inner in node.walk()
-        if (inner is node or inner.source is None) and not inner.is_reference and "fitted" in own_tags(inner)
+        inner for inner in _of_this_source(node) if not inner.is_reference and "fitted" in own_tags(inner)
     ]
     for source in _oldest_first(node.source):
         if source.run is None:
@@ -143,6 +141,14 @@ def restore(part: Any, node: Node, builder: Builder) -> None:
             why="the run stopped before it was saved, or the folder was damaged",
             cure=f"maskwright resume {source.run}",
         )
+
+
+def _of_this_source(node: Node) -> Iterator[Node]:
+    """A node and what is below, but for parts that come from a run of their own: those were restored when built."""
+    yield node
+    for _, child in node.children():
+        if child.source is None:
+            yield from _of_this_source(child)
 
 
 def _path_there(inner: Node, node: Node, source: FromRun) -> str:

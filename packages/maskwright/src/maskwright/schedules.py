@@ -158,6 +158,28 @@ def cosine_of_uniform(smallest: float) -> PerRow:
     return PerRow(lambda u: min(max(math.cos(math.pi * u / 2), smallest), 1.0), (smallest, 1.0))
 
 
+@attrs.frozen
+class Clamped:
+    """Another schedule, held between `low` and `high`."""
+
+    inner: Callable[..., float]
+    low: float
+    high: float
+    range: tuple[float, float]
+
+    def __call__(self, progress: float, u: float = 0.0) -> float:
+        return min(max(self.inner(progress, u), self.low), self.high)
+
+
+def clamped(inner: Callable[..., float], low: float, high: float) -> Callable[..., float]:
+    """`inner` with a floor and a cap: for objectives whose ratio must not reach an end."""
+    first, last = getattr(inner, "range", (-math.inf, math.inf))
+    within = (min(max(first, low), high), min(max(last, low), high))
+    if isinstance(inner, Curve):  # stays a curve: the same for all rows, asked once a batch
+        return Curve(lambda x: min(max(inner.function(x), low), high), within)
+    return Clamped(inner, low, high, within)
+
+
 def check_points(at: Sequence[float], values: Sequence[float]) -> None:
     """Refuse points that do not make a function."""
     if len(at) != len(values) or not at:

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from maskwright_torch.contracts import ROWS, Batch, Encoded, Space, Units
-from maskwright_vision.pictures import ImagePrepare
+from maskwright.step import Step
+from maskwright_torch.contracts import ROWS, Baseline, Batch, Encoded, Space, Units
+from maskwright_vision.pictures import ImagePrepare, raw_pixels
 
 SIDE, CLASSES = 8, ("left", "right")
 
@@ -36,6 +37,9 @@ class SideOfTheLight(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.prepare = ImagePrepare(SIDE, SIDE, 1, (0.5,), (0.5,))
+
+    def baseline(self, known: list[dict[str, Any]], asked: list[dict[str, Any]], step: Step) -> Baseline:
+        return raw_pixels(self.prepare, known, asked, step)
 
     def targets(self, batch: Batch) -> Tensor:
         return batch["pixels"].flatten(1)[:, None]

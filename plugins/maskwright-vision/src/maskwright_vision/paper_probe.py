@@ -15,11 +15,11 @@ from torch import nn
 
 from maskwright.contracts import Dataset, Findings
 from maskwright.step import Step
+from maskwright_torch.features import Pool, labelled_split
+from maskwright_torch.judging import METRICS, judge
 from maskwright_torch.noise import permutation
 from maskwright_torch.optim import Lars
 from maskwright_torch.part import seeded
-from maskwright_vision.features import Pool, labelled_split
-from maskwright_vision.judging import METRICS, judge
 
 BASE_LR, LR_ROWS = 0.1, 256
 """The learning rate is BASE_LR for each LR_ROWS rows of a batch."""
@@ -41,7 +41,8 @@ class PaperProbe:
         split = labelled_split(data, step, "evaluator:paper-probe", shots=self.shots, max_test=self.max_test)
         learned: list[float] = []
 
-        def classify(known: np.ndarray, labels: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        def classify(known: Any, labels: np.ndarray, asked: Any) -> np.ndarray:
+            known, asked = dense(known), dense(asked)
             probe, classes = trained_probe(
                 known, labels, self.epochs, self.batch, Step(step.seed).fork("probe")
             )
@@ -58,6 +59,11 @@ class PaperProbe:
                 "data makes few steps of LARS, so give more epochs before reading anything into the accuracy"
             )
         return attrs.evolve(found, notes=[*found.notes, *notes])
+
+
+def dense(vectors: Any) -> np.ndarray:
+    """float32 (items, numbers) of an array or a scipy.sparse matrix, which a baseline may be."""
+    return np.asarray(vectors.toarray() if hasattr(vectors, "toarray") else vectors, dtype=np.float32)
 
 
 def trained_probe(

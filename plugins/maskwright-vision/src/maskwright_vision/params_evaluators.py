@@ -25,33 +25,6 @@ def _best_encoder() -> Any:
 
 
 @params
-class LinearProbe:
-    """Logistic regression on frozen vectors, beside raw pixels, the untrained encoder and the majority."""
-
-    c: float = setting(1.0, gt=0, help="inverse strength of the L2 penalty, on vectors of unit spread")
-    shots: int = setting(0, ge=0, help=_SHOTS)
-    pool: Pool = setting("own", help=_POOL)
-    max_test: int = setting(0, ge=0, help=_TEST)
-
-    def build(self):
-        from maskwright_vision.linear_probe import LinearProbe as Built
-
-        return Built(self.c, self.shots, self.pool, self.max_test)
-
-    @classmethod
-    def example(cls):
-        return cls()
-
-    @classmethod
-    def example_case(cls, make_data):
-        return cls(shots=3, max_test=4), Vit.example(), _pictures(make_data)
-
-    @classmethod
-    def perfect(cls, make_data):
-        return _best_encoder(), _pictures(make_data), {"accuracy": 1.0, "macro_f1": 1.0}
-
-
-@params
 class PaperProbe:
     """The probe as the MAE paper trains it: batch norm without weights, LARS, no decay; on vectors computed once."""
 
@@ -84,72 +57,6 @@ class PaperProbe:
 
 
 @params
-class Neighbours:
-    """The labels of the nearest training vectors by cosine similarity: no training at all."""
-
-    k: int = setting(1, ge=1, help="neighbours that vote")
-    weights: Literal["equal", "similarity"] = setting(
-        "equal", help="equal: one vote each; similarity: exp(cosine / 0.07)"
-    )
-    shots: int = setting(0, ge=0, help=_SHOTS)
-    pool: Pool = setting("own", help=_POOL)
-    max_test: int = setting(0, ge=0, help=_TEST)
-
-    def build(self):
-        from maskwright_vision.knn import Neighbours as Built
-
-        return Built(self.k, self.weights, self.shots, self.pool, self.max_test)
-
-    @classmethod
-    def example(cls):
-        return cls()
-
-    @classmethod
-    def example_case(cls, make_data):
-        return cls(k=3), Vit.example(), _pictures(make_data)
-
-    @classmethod
-    def perfect(cls, make_data):
-        return _best_encoder(), _pictures(make_data), {"accuracy": 1.0, "macro_f1": 1.0}
-
-
-@params
-class FineTune:
-    """Fine-tune a copy of the encoder on few labels, beside the same network from scratch."""
-
-    shots: int = setting(5, ge=0, help=_SHOTS)
-    steps: int = setting(200, ge=1, help="optimiser steps of each arm")
-    batch: int = setting(64, ge=1, help="rows of a step; all training items where there are fewer")
-    lr: float = setting(1e-3, gt=0, help="highest learning rate")
-    decay: float = setting(0.05, ge=0, help="weight decay; biases and norms are left alone")
-    warmup: float = setting(0.1, ge=0, lt=1, help="share of the steps in which lr rises from 0")
-    layer_decay: float = setting(
-        1.0, gt=0, le=1, help="factor on lr from each layer to the one below; scratch always has 1"
-    )
-    trained_blocks: int = setting(-1, ge=-1, help="last blocks that are trained; -1: all, 0: the head alone")
-    norm: bool = setting(True, help="a new norm on the pooled vector")
-    head_std: float = setting(2e-5, gt=0, help="deviation of the head's first weights")
-    max_test: int = setting(0, ge=0, help=_TEST)
-
-    def build(self):
-        from maskwright_vision.finetune import FineTune as Built
-        from maskwright_vision.finetune import Training
-
-        names = "steps batch lr decay warmup layer_decay norm head_std trained_blocks"
-        return Built(
-            Training(**{name: getattr(self, name) for name in names.split()}), self.shots, self.max_test
-        )
-
-    @classmethod
-    def example(cls):
-        return cls(steps=3)
-
-    @classmethod
-    def example_case(cls, make_data):
-        return cls(steps=3, shots=3), Vit.example(), _pictures(make_data)
-
-
-@params
 class Reconstruction:
     """How well hidden patches are predicted, in pixels, beside trivial predictions; and pictures of it."""
 
@@ -170,25 +77,3 @@ class Reconstruction:
     @classmethod
     def example_case(cls, make_data):
         return cls(pictures=2), Mae.example(), _pictures(make_data)
-
-
-@params
-class FeatureRank:
-    """How many directions an encoder's vectors really use: tells collapse, without labels."""
-
-    split: str = setting("test", help="split whose items are encoded")
-    most: int = setting(2000, ge=2, help="items to encode at most, the first ones of the split")
-    pool: Pool = setting("own", help=_POOL)
-
-    def build(self):
-        from maskwright_vision.feature_rank import FeatureRank as Built
-
-        return Built(self.split, self.most, self.pool)
-
-    @classmethod
-    def example(cls):
-        return cls()
-
-    @classmethod
-    def example_case(cls, make_data):
-        return cls(), Vit.example(), _pictures(make_data)

@@ -78,6 +78,12 @@ class Vit:
         mae = {"transformers": f"{_IN}:from_transformers", "mae-official": f"{_IN}:from_official"}
         return mae | {"timm": f"{_IN}:from_timm"}
 
+    @classmethod
+    def recognises(cls, format, path):
+        from maskwright_vision.transformers_config import is_vit
+
+        return format != "transformers" or is_vit(path)
+
     def build(self, seed: int):
         from maskwright_torch.part import seeded
         from maskwright_vision.pictures import IMAGENET_MEAN, IMAGENET_STD, ImagePrepare
@@ -199,6 +205,12 @@ class Mae:
     @classmethod
     def imports(cls):
         return {"transformers": f"{_IN}:from_transformers", "mae-official": f"{_IN}:from_official"}
+
+    @classmethod
+    def recognises(cls, format, path):
+        from maskwright_vision.transformers_config import is_vit
+
+        return format != "transformers" or is_vit(path)
 
     def tags(self):
         return {"fitted"} if self.target in ("pca", "tokens") else set()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from maskwright.errors import UserError
 from maskwright.step import Step
+from maskwright_torch.contracts import Baseline
 
 Fit = Literal["crop", "stretch", "pad"]
 
@@ -110,6 +111,14 @@ class ImagePrepare:
         # Negative padding crops; both fits put the middle of the picture into the middle.
         edges = (left, self.width - size[1] - left, top, self.height - size[0] - top)
         return F.pad(pictures, edges)
+
+
+def raw_pixels(
+    prepare: ImagePrepare, known: Sequence[Mapping[str, Any]], asked: Sequence[Mapping[str, Any]], step: Step
+) -> Baseline:
+    """float32 (items, C * H * W) of both: the pixels just as the encoder sees them."""
+    first, second = (prepare(items, step)["pixels"].flatten(1).numpy() for items in (known, asked))
+    return Baseline("raw_pixels", "raw pixels", first, second)
 
 
 def _resample(pictures: Tensor, height: int, width: int) -> Tensor:

@@ -8,7 +8,6 @@ _PAPER = "arXiv:2111.06377"
 _MODELS = "maskwright_vision.params_models"
 _DATA = "maskwright_vision.params_data"
 _FOREIGN = "maskwright_vision.params_foreign"
-_CLASSIFY = "maskwright_vision.params_classify"
 _EVALUATORS = "maskwright_vision.params_evaluators"
 _FILES = "maskwright_vision:recipes"
 _RECIPES = {
@@ -71,50 +70,17 @@ def maskwright_objectives():
         "mae", f"{_MODELS}:Mae", "predict the pixels of hidden patches",
         provides={"torch", "fills"}, consumes={"pixels"}, paper=_PAPER,
     )  # fmt: skip
-    yield Component(
-        "classify", f"{_CLASSIFY}:Classify", "fine-tune an encoder on labels",
-        provides={"torch", "vision:classifies"}, consumes={"label"}, paper=_PAPER,
-    )  # fmt: skip
 
 
 @hookimpl
 def maskwright_evaluators():
-    labels, encoder = {"label"}, {"torch", "pooled"}
-    yield Component(
-        "linear-probe", f"{_EVALUATORS}:LinearProbe", "logistic regression on frozen vectors, beside raw pixels",
-        consumes=labels, expects=encoder,
-    )  # fmt: skip
     yield Component(
         "paper-probe", f"{_EVALUATORS}:PaperProbe", "the MAE paper's linear probe: batch norm and LARS",
-        consumes=labels, expects=encoder, paper=_PAPER,
-    )  # fmt: skip
-    yield Component(
-        "knn", f"{_EVALUATORS}:Neighbours", "labels of the nearest vectors by cosine, beside raw pixels",
-        consumes=labels, expects=encoder,
-    )  # fmt: skip
-    yield Component(
-        "finetune", f"{_EVALUATORS}:FineTune", "fine-tune a copy on few labels, beside the same from scratch",
-        consumes=labels, expects=encoder,
-    )  # fmt: skip
-    yield Component(
-        "accuracy", f"{_CLASSIFY}:Accuracy", "how often a fine-tuned model names the right class",
-        consumes=labels, expects={"torch", "vision:classifies"},
+        consumes={"label"}, expects={"torch", "pooled"}, paper=_PAPER,
     )  # fmt: skip
     yield Component(
         "reconstruction", f"{_EVALUATORS}:Reconstruction", "PSNR of hidden patches, with pictures that do not lie",
         consumes={"pixels"}, expects={"torch", "fills"},
-    )  # fmt: skip
-    yield Component(
-        "feature-rank", f"{_EVALUATORS}:FeatureRank", "effective rank of the vectors: the alarm for collapse",
-        expects=encoder,
-    )  # fmt: skip
-
-
-@hookimpl
-def maskwright_pipelines():
-    yield Component(
-        "label", f"{_CLASSIFY}:Label", "the most likely class and its probability",
-        provides={"torch", "predicted", "probability"},
     )  # fmt: skip
 
 

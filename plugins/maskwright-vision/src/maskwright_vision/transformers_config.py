@@ -82,6 +82,12 @@ def read_folder(folder: Path, *model_types: str) -> FolderConfig:
     return FolderConfig(str(found), encoder, _objective(config, encoder) if found == "vit_mae" else {})
 
 
+def is_vit(folder: Path) -> bool:
+    """Whether a folder says that it holds a ViT or a ViTMAE."""
+    path = folder / CONFIG
+    return path.is_file() and read_table(path).get("model_type") in ("vit", "vit_mae")
+
+
 @attrs.frozen
 class _Values:
     """Values of a config, each checked when it is asked for."""

@@ -4,17 +4,18 @@ Names of weights follow the official MAE checkpoints (`blocks.0.attn.qkv` …), 
 flattened patches in the order (row, column, channel): the patches that are hidden are never embedded.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from maskwright.step import Step
 from maskwright_torch.blocks import Block, initialise
-from maskwright_torch.contracts import ROWS, Batch, Encoded, Space, Units
+from maskwright_torch.contracts import ROWS, Baseline, Batch, Encoded, Space, Units
 from maskwright_torch.masking import positions_of, take
 from maskwright_torch.part import Part
-from maskwright_vision.pictures import ImagePrepare, patchify
+from maskwright_vision.pictures import ImagePrepare, patchify, raw_pixels
 from maskwright_vision.positions import resample_table, sin_cos_table
 
 
@@ -117,7 +118,7 @@ class VisionTransformer(Part):
         valid = torch.ones(index.shape, dtype=torch.bool, device=index.device)
         return Encoded(states, index, valid, pooled, x[:, :1])
 
-    # -- weights of another shape, files, layers -------------------------------------------------------------
+    # -- weights of another shape, layers, what it is compared with, files ----------------------------------
 
     def adapt(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Weights of the same network for another picture size, with or without the final norm."""
@@ -138,6 +139,12 @@ class VisionTransformer(Part):
         if name.startswith(("cls_token", "pos_embed", "patch_embed", "mask_token")):
             return 0
         return int(name.split(".")[1]) + 1 if name.startswith("blocks.") else self.depth + 1
+
+    def baseline(
+        self, known: Sequence[Mapping[str, Any]], asked: Sequence[Mapping[str, Any]], step: Step
+    ) -> Baseline:
+        """Raw pixels, which probes put beside this encoder."""
+        return raw_pixels(self.prepare, known, asked, step)
 
     def read(self, argument: str) -> Iterator[Mapping[str, Any]]:
         """Items from a picture file or a folder of pictures."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maskwright.api import LoadedRun, begin, load
-from maskwright.catalogue import catalogue
+from maskwright.catalogue import Listed, catalogue
 from maskwright.cli.text import table
 from maskwright.component import KINDS
 from maskwright.errors import UserError, did_you_mean
@@ -17,7 +17,7 @@ from maskwright.folder import write_folder
 from maskwright.planner import Planner
 from maskwright.planning import plan
 from maskwright.runs import new_folder
-from maskwright.tree import walk_built
+from maskwright.tree import Node, own_tags, walk_built
 
 
 def report(arguments: argparse.Namespace) -> int:
@@ -103,13 +103,8 @@ def import_run(arguments: argparse.Namespace) -> int:
     source = Path(arguments.path)
     if not source.exists():
         raise UserError(f"there is no {source}", where=str(source))
-    found = importers()
-    if arguments.format not in found:
-        raise UserError(
-            f'nothing imports "{arguments.format}"{did_you_mean(arguments.format, found)}',
-            cure=f"formats: {', '.join(sorted(found)) or 'none'}",
-        )
-    params, part = _function(found[arguments.format])(source)
+    target = _importer(arguments.format, source, arguments.component)
+    params, part = _function(target)(source)
     planner = Planner(catalogue())
     raw = {
         "use": "imported",
@@ -120,19 +115,67 @@ def import_run(arguments: argparse.Namespace) -> int:
     made = plan(raw)
     made.require()
     folder = new_folder("imported", Path(arguments.out))
-    begin(folder, made, before=lambda place: write_folder(place / "parts" / "part", part.save))
+    begin(folder, made, before=lambda place: _keep(place, made.require(), part))
     print(f"imported: {folder}")
     return 0
 
 
-def importers() -> dict[str, str]:
-    """Format -> `module:function` of every installed component that can read something foreign."""
-    found: dict[str, str] = {}
+def _keep(folder: Path, root: Node, part: Any) -> None:
+    """The state of an imported part, and of fitted parts inside it, such as a tokenizer: they keep theirs apart."""
+    write_folder(folder / "parts" / "part", part.save)
+    for node in root.walk():
+        if node.path.startswith("part.") and not node.is_reference and "fitted" in own_tags(node):
+            inner = part
+            for name in node.path.split(".")[1:]:
+                inner = getattr(inner, name)
+            write_folder(folder / "parts" / node.path, inner.save)
+
+
+def _importer(format: str, source: Path, wanted: str) -> str:
+    """`module:function` that reads `source`. Several plugins may read a format; what a path holds decides."""
+    found = importers()
+    if format not in found:
+        raise UserError(
+            f'nothing imports "{format}"{did_you_mean(format, found)}',
+            cure=f"formats: {', '.join(sorted(found)) or 'none'}",
+        )
+    offered = found[format]
+    names = {listed.reference: target for listed, target in offered}
+    if wanted:
+        if wanted not in names:
+            raise UserError(
+                f'"{wanted}" does not import "{format}"{did_you_mean(wanted, names)}',
+                cure=f"--as {' or --as '.join(names)}",
+            )
+        return names[wanted]
+    fitting = {listed.reference: target for listed, target in offered if _recognises(listed, format, source)}
+    targets = set((fitting or names).values())
+    if len(targets) != 1:
+        first = {target: name for name, target in reversed((fitting or names).items())}
+        raise UserError(
+            f"{source} could be read by several components" if fitting else f"nothing recognises {source}",
+            where=str(source),
+            why=f'"{format}" is read by {", ".join(names)}',
+            cure=f"say what it is: --as {' or --as '.join(sorted(first.values()))}",
+        )
+    return targets.pop()
+
+
+def _recognises(listed: Listed, format: str, source: Path) -> bool:
+    """Whether a component would read this path; one that cannot tell is asked for all."""
+    cls = listed.params_class()
+    return not hasattr(cls, "recognises") or cls.recognises(format, source)
+
+
+def importers() -> dict[str, list[tuple[Listed, str]]]:
+    """Format -> every installed component that can read something foreign, and its `module:function`."""
+    found: dict[str, list[tuple[Listed, str]]] = {}
     for kind in KINDS:
         for listed in catalogue().of_kind(kind):
             if listed.is_file:
                 continue
             with contextlib.suppress(UserError):  # its plugin is broken, which `show` tells
                 if hasattr(cls := listed.params_class(), "imports"):
-                    found |= cls.imports()
+                    for format, target in cls.imports().items():
+                        found.setdefault(format, []).append((listed, target))
     return found

@@ -115,6 +115,9 @@ def _import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from", dest="format", required=True, metavar="FORMAT", help="see imports in  maskwright show"
     )
+    parser.add_argument(
+        "--as", dest="component", default="", metavar="KIND:NAME", help="what to make of it, if several fit"
+    )
     parser.add_argument("--out", required=True, metavar="FOLDER", help="the run folder to make")
 
 

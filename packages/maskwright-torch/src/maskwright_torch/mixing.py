@@ -1,6 +1,7 @@
 """Mixup and cutmix: each picture blended with, or patched by, a partner of its batch (arXiv:1710.09412, 1905.04899).
 
-Partners are a function of the step and of which rows the batch holds, not of their order.
+For encoders whose batch has `pixels` (B, C, H, W): tokens cannot be blended. Partners are a function of the step and of
+which rows the batch holds, not of their order.
 """
 
 import attrs
@@ -33,7 +34,8 @@ class Mixing:
         if "pixels" not in batch:
             raise UserError(
                 "mixup and cutmix mix pixels, and this encoder reads none",
-                where="mixup, cutmix",
+                where="objective:classify, settings mixup and cutmix",
+                why=f"the batch holds {', '.join(sorted(batch))}",
                 cure="mixup=0 cutmix=0",
             )
         draw = np.random.Generator(np.random.Philox(key=step.stream("mixing")))

@@ -10,10 +10,10 @@ import torch
 from maskwright.contracts import Dataset, Findings
 from maskwright.errors import UserError
 from maskwright.step import Step
+from maskwright_torch.confusions import confusion_figure
+from maskwright_torch.features import labelled, some_of
 from maskwright_torch.inference import in_batches, in_use
-from maskwright_vision.confusions import confusion_figure
-from maskwright_vision.features import labelled, some_of
-from maskwright_vision.judging import item_rows, scores
+from maskwright_torch.judging import item_rows, scores
 
 WHERE = "evaluator:accuracy"
 
@@ -44,7 +44,7 @@ class Accuracy:
         with in_use(subject):
             logits = torch.cat(
                 [
-                    subject.logits(batch)[0].double().cpu()
+                    subject.logits(batch).double().cpu()
                     for _, batch in in_batches(subject, subject.prepare, test.items, step)
                 ]
             )

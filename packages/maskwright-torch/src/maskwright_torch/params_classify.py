@@ -3,14 +3,13 @@
 from typing import Any
 
 from maskwright.params import params, setting, slot
-from maskwright_vision.params_models import Vit
 
 
-def _pictures(make_data: Any) -> Any:
-    """Tiny labelled pictures for the contract checks."""
-    from maskwright_vision.example_pictures import shaded_pictures
+def _items(make_data: Any) -> Any:
+    """Tiny labelled items for the contract checks."""
+    from maskwright_torch.example_parts import example_items
 
-    return make_data(shaded_pictures())
+    return make_data(example_items())
 
 
 @params
@@ -20,7 +19,7 @@ class Classify:
     encoder: Any = slot(
         "encoder",
         needs={"torch", "pooled"},
-        help='what is fine-tuned; of an MAE run, from-run with set = { pool = "mean", final_norm = false }',
+        help='what is fine-tuned; a trained ViT: from-run with set = { pool = "mean", final_norm = false }',
     )
     classes: int = setting(ge=2, help="number of classes; labels run from 0")
     norm: bool = setting(True, help="a new norm on the pooled vector, in place of the encoder's final one")
@@ -29,17 +28,17 @@ class Classify:
     )
     label_smoothing: float = setting(0.0, ge=0, lt=1, help="share of the target spread over all classes")
     mixup: float = setting(
-        0.0, ge=0, help="blend pictures: own share from Beta(mixup, mixup); the paper: 0.8"
+        0.0, ge=0, help="of pictures: blend two; own share from Beta(mixup, mixup); MAE: 0.8"
     )
     cutmix: float = setting(
-        0.0, ge=0, help="paste rectangles: area from Beta(cutmix, cutmix); the paper: 1.0"
+        0.0, ge=0, help="of pictures: paste a rectangle; area from Beta(cutmix, cutmix); MAE: 1.0"
     )
     mix_probability: float = setting(1.0, ge=0, le=1, help="share of the batches that are mixed at all")
     layer_decay: float = setting(
         1.0,
         gt=0,
         le=1,
-        help="factor on the learning rate from each layer to the one below; the paper: 0.65 to 0.75",
+        help="factor on the learning rate from each layer to the one below; MAE: 0.65 to 0.75",
     )
     trained_blocks: int = setting(-1, ge=-1, help="last blocks that are trained; -1: all, 0: the head alone")
 
@@ -53,9 +52,9 @@ class Classify:
             yield "layer_decay", "the head alone is trained (trained_blocks = 0): layer_decay = 1"
 
     def build(self, seed: int):
+        from maskwright_torch.classify import Classify as Built
+        from maskwright_torch.mixing import Mixing
         from maskwright_torch.part import seeded
-        from maskwright_vision.classify import Classify as Built
-        from maskwright_vision.mixing import Mixing
 
         names = "classes norm head_std label_smoothing layer_decay trained_blocks"
         settings = {name: getattr(self, name) for name in names.split()}
@@ -64,22 +63,24 @@ class Classify:
 
     @classmethod
     def example(cls):
-        return cls(encoder=Vit.example(), classes=2)
+        from maskwright_torch.example_parts import example_encoder
+
+        return cls(encoder=example_encoder(), classes=2)
 
     @classmethod
     def example_data(cls, make_data):
-        return _pictures(make_data)
+        return _items(make_data)
 
 
 @params
 class Label:
     """The most likely class of each item, and how likely the model takes it to be."""
 
-    objective: Any = slot("objective", needs={"torch", "vision:classifies"}, help="what was fine-tuned")
+    objective: Any = slot("objective", needs={"torch", "classifies"}, help="what was fine-tuned")
     batch: int = setting(64, ge=1, help="items at a time")
 
     def build(self):
-        from maskwright_vision.classify import Labeller as Built
+        from maskwright_torch.classify import Labeller as Built
 
         return Built(self.objective, self.batch)
 
@@ -89,7 +90,7 @@ class Label:
 
     @classmethod
     def example_data(cls, make_data):
-        return _pictures(make_data)
+        return _items(make_data)
 
 
 @params
@@ -99,7 +100,7 @@ class Accuracy:
     max_test: int = setting(0, ge=0, help="test items to judge at most, drawn by a hash of their ids; 0: all")
 
     def build(self):
-        from maskwright_vision.accuracy import Accuracy as Built
+        from maskwright_torch.accuracy import Accuracy as Built
 
         return Built(self.max_test)
 
@@ -109,4 +110,4 @@ class Accuracy:
 
     @classmethod
     def example_case(cls, make_data):
-        return cls(), Classify.example(), _pictures(make_data)
+        return cls(), Classify.example(), _items(make_data)

@@ -16,16 +16,16 @@ from maskwright.contracts import Dataset, Findings
 from maskwright.errors import UserError
 from maskwright.step import Step
 from maskwright_torch.batches import Order
+from maskwright_torch.classify import Classify
+from maskwright_torch.confusions import confusion_figure
 from maskwright_torch.contracts import ROWS
+from maskwright_torch.features import Split, baseline_of, labelled_split, trainable_copy, untrained_copy
 from maskwright_torch.gradients import seed_modules
 from maskwright_torch.inference import in_batches, in_use, prepared
+from maskwright_torch.judging import item_rows, majority, scores
+from maskwright_torch.linear_probe import regress
 from maskwright_torch.optim import make_optimiser, set_lr
 from maskwright_torch.part import seeded, set_training
-from maskwright_vision.classify import Classify
-from maskwright_vision.confusions import confusion_figure
-from maskwright_vision.features import Split, labelled_split, raw_pixels, trainable_copy, untrained_copy
-from maskwright_vision.judging import item_rows, majority, scores
-from maskwright_vision.linear_probe import regress
 
 WHERE = "evaluator:finetune"
 BETAS = (0.9, 0.999)
@@ -61,7 +61,7 @@ class FineTune:
         "*_accuracy": "max",
         "gain*": "max",
     }
-    """`scratch_accuracy` and `gain` over it where the encoder can be made anew; `raw_pixels_accuracy`."""
+    """`scratch_accuracy` and `gain` over it where the encoder can be made anew; NAME_accuracy of its baseline."""
 
     def __init__(self, training: Training, shots: int, max_test: int) -> None:
         self.training, self.shots, self.max_test = training, shots, max_test
@@ -84,11 +84,11 @@ class FineTune:
                 "scratch_accuracy": scratch["accuracy"],
                 "gain": values["accuracy"] - scratch["accuracy"],
             }
-        known, asked = (raw_pixels(subject, side.items, step) for side in (split.train, split.test))
-        if known is not None and asked is not None:
-            raw = scores(right, regress(1.0, known, split.train.labels, asked)[0])
-            table.append({"arm": "logistic regression on raw pixels", **raw})
-            values["raw_pixels_accuracy"] = raw["accuracy"]
+        baseline = baseline_of(subject, split, step)
+        if baseline is not None:
+            plain = scores(right, regress(1.0, baseline.known, split.train.labels, baseline.asked)[0])
+            table.append({"arm": f"logistic regression on {baseline.words}", **plain})
+            values[f"{baseline.name}_accuracy"] = plain["accuracy"]
         common = majority(split)
         always = scores(right, np.full(len(right), common))
         table.append({"arm": f"always {split.names[common]}", **always})
@@ -106,7 +106,7 @@ class FineTune:
         objective = seeded(step.stream("init"), lambda: trained(encoder, split, step, training))
         with in_use(objective):
             found = [
-                objective.logits(batch)[0].argmax(dim=1).cpu()
+                objective.logits(batch).argmax(dim=1).cpu()
                 for _, batch in in_batches(objective, objective.prepare, split.test.items, step)
             ]
         return torch.cat(found).numpy()

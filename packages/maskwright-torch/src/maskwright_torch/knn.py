@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import scipy.sparse
 
 from maskwright.contracts import Dataset, Findings
 from maskwright.errors import UserError
 from maskwright.step import Step
-from maskwright_vision.features import Pool, labelled_split
-from maskwright_vision.judging import METRICS, judge
+from maskwright_torch.features import Pool, labelled_split
+from maskwright_torch.judging import METRICS, judge
 
 Weights = Literal["equal", "similarity"]
 
@@ -39,20 +40,22 @@ class Neighbours:
                 cure=f"k={count} at most, or more training items",
             )
 
-        def classify(known: np.ndarray, labels: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        def classify(known: Any, labels: np.ndarray, asked: Any) -> np.ndarray:
             return vote(known, labels, asked, self.k, self.weights)
 
         words = f"{self.k} nearest by cosine" + (", weighted" if self.weights == "similarity" else "")
         return judge(subject, split, step, self.pool, classify, words)
 
 
-def vote(known: np.ndarray, labels: np.ndarray, asked: np.ndarray, k: int, weights: Weights) -> np.ndarray:
+def vote(known: Any, labels: np.ndarray, asked: Any, k: int, weights: Weights) -> np.ndarray:
     """The label of each row of `asked` (M, P) by its k nearest rows of `known` (N, P)."""
     known, asked = _unit(known), _unit(asked)
     classes, column = np.unique(labels, return_inverse=True)
     found = []
-    for start in range(0, len(asked), ROWS_AT_ONCE):
+    for start in range(0, asked.shape[0], ROWS_AT_ONCE):
         similar = asked[start : start + ROWS_AT_ONCE] @ known.T
+        if scipy.sparse.issparse(similar):
+            similar = similar.toarray()
         near = np.argsort(-similar, axis=1, kind="stable")[:, :k]
         close = np.take_along_axis(similar, near, axis=1)
         worth = _weighted(close) if weights == "similarity" else _equal(close)
@@ -72,8 +75,12 @@ def _equal(close: np.ndarray) -> np.ndarray:
     return 1.0 + close / (4 * close.shape[1])
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def _unit(vectors: Any) -> Any:
     """Each row with length 1, in float64; a row of zeros stays."""
+    if scipy.sparse.issparse(vectors):
+        vectors = scipy.sparse.csr_array(vectors, dtype=np.float64)
+        length = np.sqrt(vectors.multiply(vectors).sum(axis=1))
+        return scipy.sparse.diags_array(1 / np.where(length > 0, length, 1.0)) @ vectors
     vectors = vectors.astype(np.float64)
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(length > 0, length, 1.0)

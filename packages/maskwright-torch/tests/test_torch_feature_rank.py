@@ -9,11 +9,10 @@ import torch
 from maskwright.errors import UserError
 from maskwright.step import Step
 from maskwright_testing.listed_data import ListedData
+from maskwright_torch.example_parts import HeavierHalf, example_encoder, example_items
+from maskwright_torch.feature_rank import spread_of
 from maskwright_torch.noise import uniform
-from maskwright_vision.example_pictures import SideOfTheLight, shaded_pictures
-from maskwright_vision.feature_rank import spread_of
-from maskwright_vision.params_evaluators import FeatureRank
-from maskwright_vision.params_models import Vit
+from maskwright_torch.params_evaluators import FeatureRank
 
 STEP = Step(seed=1)
 CORNERS = np.array([[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])  # orthogonal columns with mean 0
@@ -47,11 +46,11 @@ def test_the_same_vector_for_everything_has_rank_0():
 
 
 def judged(subject, **settings):
-    return FeatureRank(**settings).build().evaluate(subject, ListedData(shaded_pictures()), STEP)
+    return FeatureRank(**settings).build().evaluate(subject, ListedData(example_items()), STEP)
 
 
 def test_a_collapsed_encoder_raises_the_alarm():
-    encoder = Vit.example().build()
+    encoder = example_encoder()
     torch.nn.init.zeros_(encoder.norm.weight)
     torch.nn.init.ones_(encoder.norm.bias)
     found = judged(encoder)
@@ -62,10 +61,10 @@ def test_a_collapsed_encoder_raises_the_alarm():
 
 
 def test_a_single_direction_raises_the_alarm_though_nothing_is_dead():
-    class Ray(SideOfTheLight):
+    class Ray(HeavierHalf):
         def forward(self, batch, hidden=None):
             encoded = super().forward(batch, hidden)
-            encoded.pooled.set_(batch["pixels"].mean(dim=(1, 2, 3))[:, None] * torch.tensor([1.0, 2.0, -1.0]))
+            encoded.pooled.set_(batch["vector"].mean(dim=1)[:, None] * torch.tensor([1.0, 2.0, -1.0]))
             return encoded
 
     found = judged(Ray())
@@ -76,23 +75,27 @@ def test_a_single_direction_raises_the_alarm_though_nothing_is_dead():
 
 
 def test_many_dead_dimensions_raise_the_alarm_too():
-    class Padded(SideOfTheLight):
+    class Padded(HeavierHalf):
         def forward(self, batch, hidden=None):
             encoded = super().forward(batch, hidden)
-            pixels = batch["pixels"].flatten(1)
-            wide = torch.cat([pixels[:, :60:15] ** 2, pixels[:, 5:60:11], torch.ones(len(pixels), 20)], dim=1)
+            corners = torch.tensor(CORNERS[: len(batch["vector"])], dtype=torch.float32)
+            wide = torch.cat([corners, torch.ones(len(corners), 4)], dim=1)
             encoded.pooled.set_(wide)
             return encoded
 
-    found = judged(Padded())
-    assert found.values["dead_share"] > 0.5 and any("collapse is likely" in note for note in found.notes)
+    found = judged(Padded(), split="train", most=4)
+    assert found.values["dead_share"] == pytest.approx(4 / 7)
+    assert found.values["effective_rank"] == pytest.approx(3.0)
+    assert found.notes[1].startswith(
+        "collapse is likely: effective rank 3.0 (alarm below 2), 57% of the dimensions"
+    )
 
 
 def test_a_healthy_encoder_does_not():
-    class Corners(SideOfTheLight):
+    class Corners(HeavierHalf):
         def forward(self, batch, hidden=None):
             encoded = super().forward(batch, hidden)
-            encoded.pooled.set_(torch.tensor(CORNERS[: len(batch["pixels"])], dtype=torch.float32))
+            encoded.pooled.set_(torch.tensor(CORNERS[: len(batch["vector"])], dtype=torch.float32))
             return encoded
 
     found = judged(Corners(), split="train", most=4)
@@ -102,14 +105,14 @@ def test_a_healthy_encoder_does_not():
 
 
 def test_the_spectrum_is_drawn():
-    found = judged(Vit.example().build())
+    found = judged(example_encoder())
     (one,), (two,) = found.figures(), found.figures()
     assert one.data == two.data and one.data.startswith(b"<svg") and one.name == "spectrum"
 
 
 def test_one_item_is_too_few():
-    data = ListedData({"test": shaded_pictures()["test"][:1]})
+    data = ListedData({"test": example_items()["test"][:1]})
     with pytest.raises(
         UserError, match='the split "test" has 1 items\n  where: evaluator:feature-rank, setting split'
     ):
-        FeatureRank().build().evaluate(SideOfTheLight(), data, STEP)
+        FeatureRank().build().evaluate(HeavierHalf(), data, STEP)

@@ -16,7 +16,7 @@ from maskwright.charts import Series, line_chart, thin
 from maskwright.contracts import Dataset, Figure, Findings, items_of
 from maskwright.errors import UserError
 from maskwright.step import Step
-from maskwright_vision.features import Pool, features_of
+from maskwright_torch.features import Pool, features_of
 
 DEAD = 0.01
 """A dimension is dead when its deviation over items is below this share of the root mean square of all numbers."""

@@ -1,7 +1,7 @@
 """objective:classify — fine-tune an encoder on labels, as a whole, its last blocks, or a linear map on top of it.
 
-As MAE fine-tunes: a new norm on the pooled vector in place of the encoder's own last one, a head that starts near zero,
-and learning rates that fall from the head down to the patches.
+As MAE fine-tunes (arXiv:2111.06377): a new norm on the pooled vector in place of the encoder's own last one, a head
+that starts near zero, and learning rates that fall from the head down to the input.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,9 +15,9 @@ from maskwright.errors import UserError
 from maskwright.step import Step
 from maskwright_torch.contracts import Batch, Encoded, Loss
 from maskwright_torch.inference import in_batches, in_use
+from maskwright_torch.mixing import Mixing
 from maskwright_torch.optim import layer_decay_groups, split_by_decay
 from maskwright_torch.part import Part, freeze
-from maskwright_vision.mixing import Mixing
 
 NORM_EPS = 1e-6
 
@@ -58,7 +58,8 @@ class Classify(Part):
         partner, own = None, 1.0
         if self.training and self.mixing.is_on:
             batch, partner, own = self.mixing.of(batch, step)
-        logits, encoded = self.logits(batch)
+        encoded = self.encoder(batch)
+        logits = self._logits(encoded)
         losses, hits = self._against(logits, label)
         if partner is not None and own < 1.0:
             other_losses, other_hits = self._against(logits, label[partner])
@@ -67,11 +68,13 @@ class Classify(Part):
         parts = {"accuracy": hits.mean()}
         return Loss.of(losses.sum(), losses.new_tensor(float(len(losses))), parts, encoded)
 
-    def logits(self, batch: Batch) -> tuple[Tensor, Encoded]:
-        """(B, classes) in float32 at least, and the encoder's pass."""
-        encoded = self.encoder(batch)
+    def logits(self, batch: Batch) -> Tensor:
+        """(B, classes) in float32 at least."""
+        return self._logits(self.encoder(batch))
+
+    def _logits(self, encoded: Encoded) -> Tensor:
         logits = self.head(self.norm(encoded.pooled))
-        return (logits if logits.dtype == torch.float64 else logits.float()), encoded
+        return logits if logits.dtype == torch.float64 else logits.float()
 
     def _against(self, logits: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         """(B,) losses and (B,) hits."""
@@ -115,7 +118,7 @@ class Classify(Part):
     # -- put to work -------------------------------------------------------------------------------------------
 
     def read(self, argument: str) -> Iterator[Mapping[str, Any]]:
-        """Items from what the encoder can read: a picture file or a folder of pictures."""
+        """Items from what the encoder can read, such as a file or a folder."""
         if not hasattr(self.encoder, "read"):
             raise UserError("this encoder reads no files", cure="give items as JSON lines")
         return self.encoder.read(argument)
@@ -160,11 +163,13 @@ class Labeller:
     """pipeline:label — items -> the same items with `predicted` and `probability`."""
 
     def __init__(self, objective: Any, batch: int) -> None:
-        self.objective, self.batch, self.read = objective, batch, objective.read
+        self.objective, self.batch = objective, batch
+        if hasattr(objective, "read"):
+            self.read = objective.read
 
     def __call__(self, items: Iterable[Mapping[str, Any]], step: Step) -> Iterator[Mapping[str, Any]]:
         with in_use(self.objective):
             for piece, batch in in_batches(self.objective, self.objective.prepare, items, step, self.batch):
-                best, label = self.objective.logits(batch)[0].softmax(dim=1).max(dim=1)
+                best, label = self.objective.logits(batch).softmax(dim=1).max(dim=1)
                 for item, number, share in zip(piece, label.tolist(), best.tolist(), strict=True):
                     yield {**item, "predicted": number, "probability": share}

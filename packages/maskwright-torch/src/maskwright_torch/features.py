@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from maskwright.contracts import Dataset, items_of
 from maskwright.errors import UserError
 from maskwright.step import Step
-from maskwright_torch.contracts import Encoded
+from maskwright_torch.contracts import Baseline, Encoded
 from maskwright_torch.inference import in_batches, in_use
 from maskwright_torch.noise import identities, uniform
 from maskwright_torch.part import seeded
@@ -60,7 +60,7 @@ def labelled_split(data: Dataset, step: Step, where: str, *, shots: int = 0, max
             f"the train split holds one class only, label {found[0]}",
             where=where,
             why="a probe needs two classes to tell apart",
-            cure="data with more classes: of a folder of pictures, one folder for each class",
+            cure="data with more classes; of a folder, each folder in it is a class",
         )
     if shots:
         train = _picked(train, _few_of_each(train, shots, step, where))
@@ -144,7 +144,7 @@ def features_of(encoder: Any, items: Sequence[Item], step: Step, pool: Pool = "o
         raise UserError(
             "the encoder gives vectors with infinite or missing numbers",
             where=f'item "{items[bad]["id"]}"',
-            why="its weights are not finite, or the pixels are not",
+            why="its weights are not finite, or what it reads is not",
             cure="an earlier checkpoint of the run: at = STEP of from-run",
         )
     return vectors.numpy()
@@ -162,14 +162,11 @@ def pooled(encoded: Encoded, pool: Pool) -> Tensor:
     return encoded.prefix[:, 0]
 
 
-def raw_pixels(encoder: Any, items: Sequence[Item], step: Step) -> np.ndarray | None:
-    """float32 (items, C*H*W): the pixels just as the encoder sees them; None where it reads no pixels."""
-    found = []
-    for _, batch in in_batches(encoder, encoder.prepare, items, step):
-        if "pixels" not in batch:
-            return None
-        found.append(batch["pixels"].flatten(1).float().cpu())
-    return torch.cat(found).numpy()
+def baseline_of(encoder: Any, split: Split, step: Step) -> Baseline | None:
+    """The items without the encoder, as it hands them to a linear model; None where it has no `baseline()`."""
+    if not hasattr(encoder, "baseline"):
+        return None
+    return encoder.baseline(split.train.items, split.test.items, step)
 
 
 def trainable_copy(encoder: Any) -> Any:

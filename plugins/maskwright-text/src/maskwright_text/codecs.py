@@ -1,0 +1,269 @@
+"""Tokenizers: trained on the data, or read from a folder. The same object encodes in training, in pipelines and later.
+
+`tokenizers` does the work; what is settled here is which special tokens there are, that offsets and words are known for
+every token, and that nothing is ever trained twice.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+from tokenizers import Encoding, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+from maskwright.contracts import Dataset, items_of
+from maskwright.errors import UserError
+from maskwright.folder import write_atomic
+from maskwright.step import Step
+
+Model = Literal["bpe", "wordpiece", "words"]
+
+FILE = "tokenizer.json"
+PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    "pad": (PAD, "<pad>"),
+    "unk": (UNK, "<unk>"),
+    "cls": (CLS, "<s>"),
+    "sep": (SEP, "</s>"),
+    "mask": (MASK, "<mask>"),
+}
+"""Role -> what BERT-like and RoBERTa-like tokenizers call it."""
+
+
+@attrs.frozen
+class Specials:
+    """Ids of the tokens that stand for no text."""
+
+    pad: int
+    unk: int
+    cls: int
+    sep: int
+    mask: int
+    all: tuple[int, ...]
+
+
+class TextCodec:
+    """Text to token ids and back."""
+
+    vocabulary: int
+    """Ids lie below; a table of embeddings has as many rows."""
+    specials: Specials
+
+    def __init__(self, vocabulary: int) -> None:
+        self.vocabulary = vocabulary
+        self._tokenizer: Tokenizer | None = None
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        if self._tokenizer is None:
+            raise UserError(
+                "the tokenizer has not been trained yet",
+                why="it is trained on the data of a run, before its first step",
+                cure='take the encoder from a run ("from-run"), or a tokenizer from a folder (codec:tokenizer)',
+            )
+        return self._tokenizer
+
+    def encode(
+        self, texts: Sequence[str], others: Sequence[str] | None = None, *, length: int = 0
+    ) -> list[Encoding]:
+        """One encoding a text, or a pair of texts, with special tokens; cut to `length` tokens, 0: not cut.
+
+        What was cut off is in `overflowing` of the encoding.
+        """
+        tokenizer = self.tokenizer
+        if length:
+            tokenizer.enable_truncation(length)
+        else:
+            tokenizer.no_truncation()
+        both: Any = list(texts) if others is None else list(zip(texts, others, strict=True))
+        return tokenizer.encode_batch(both)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of some ids; special tokens are left out."""
+        return self.tokenizer.decode(list(ids), skip_special_tokens=True)
+
+    def save(self, folder: Path) -> None:
+        write_atomic(folder / FILE, self.tokenizer.to_str(pretty=True).encode())
+
+    def load(self, folder: Path) -> None:
+        self._tokenizer = read_tokenizer(folder / FILE)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The tokenizer as JSON: what a loader process needs is text, not a live object.
+        made = self._tokenizer
+        return {**vars(self), "_tokenizer": None if made is None else made.to_str()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        text = state["_tokenizer"]
+        vars(self).update(state, _tokenizer=None if text is None else Tokenizer.from_str(text))
+
+
+class Subwords(TextCodec):
+    """Trained on the train split, once; afterwards loaded.
+
+    Ids 0 to 4 are [PAD] [UNK] [CLS] [SEP] [MASK], so that models can be built before the text has been seen.
+    """
+
+    specials = Specials(0, 1, 2, 3, 4, (0, 1, 2, 3, 4))
+
+    def __init__(self, vocabulary: int, model: Model, lowercase: bool, split: str) -> None:
+        super().__init__(vocabulary)
+        self.model, self.lowercase, self.split = model, lowercase, split
+
+    def fit(self, data: Dataset, step: Step) -> None:
+        made = _untrained(self.model, self.lowercase)
+        order = [PAD, UNK, CLS, SEP, MASK]
+        made.train_from_iterator(texts_of(data, self.split, step), _trainer(self.model, self.vocabulary, order))
+        if made.get_vocab_size() <= len(order):
+            raise UserError(
+                f'no token was found in the split "{self.split}"',
+                where="codec:subwords",
+                why="its texts are empty, or hold nothing but spaces",
+                cure="data with text in it",
+            )
+        made.post_processor = _post_processor(self.model)
+        self._tokenizer = made
+
+
+class Loaded(TextCodec):
+    """A tokenizer that exists already: `tokenizer.json`, a folder with one, or with a BERT `vocab.txt`."""
+
+    def __init__(self, path: Path) -> None:
+        made, folder = _find(path)
+        super().__init__(made.get_vocab_size(with_added_tokens=True))
+        self._tokenizer, self.specials = made, specials_of(made, folder)
+
+
+def texts_of(data: Dataset, split: str, step: Step) -> Iterator[str]:
+    """Every text of a split, whatever field it is in."""
+    if split not in data.splits():
+        raise UserError(
+            f'the data has no split "{split}" to train a tokenizer on',
+            where="codec:subwords, setting split",
+            cure=f"one of {', '.join(data.splits())}",
+        )
+    for item in items_of(data, split, step):
+        yield from (item[name] for name in ("text", "other", "summary", "query", "document") if name in item)
+
+
+def _untrained(model: Model, lowercase: bool) -> Tokenizer:
+    if model == "bpe":
+        # Bytes: any text comes back as it was, and no token is unknown.
+        made = Tokenizer(models.BPE())
+        made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        made.decoder = decoders.ByteLevel()
+        made.normalizer = normalizers.Lowercase() if lowercase else None
+        return made
+    made = Tokenizer(
+        models.WordPiece(unk_token=UNK) if model == "wordpiece" else models.WordLevel(unk_token=UNK)
+    )
+    made.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    made.decoder = decoders.WordPiece()
+    return made
+
+
+def _trainer(model: Model, vocabulary: int, order: list[str]) -> Any:
+    settings: dict[str, Any] = {
+        "vocab_size": vocabulary,
+        "special_tokens": order,
+        "show_progress": False,
+        "min_frequency": 2 if model != "words" else 1,
+    }
+    if model == "bpe":
+        return trainers.BpeTrainer(initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), **settings)
+    return (
+        trainers.WordPieceTrainer(**settings) if model == "wordpiece" else trainers.WordLevelTrainer(**settings)
+    )
+
+
+def _post_processor(model: Model) -> Any:
+    """[CLS] text [SEP], and [CLS] text [SEP] other [SEP] with the second part as segment 1."""
+    frame = processors.TemplateProcessing(
+        single=f"{CLS} $A {SEP}",
+        pair=f"{CLS} $A {SEP} $B:1 {SEP}:1",
+        special_tokens=[(CLS, 2), (SEP, 3)],
+    )
+    # Offsets without the space that byte-level tokens begin with.
+    return processors.Sequence([processors.ByteLevel(trim_offsets=True), frame]) if model == "bpe" else frame
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """A `tokenizer.json`; UserError when it is missing or damaged."""
+    try:
+        return Tokenizer.from_str(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing", where=str(path), cure="check the folder") from None
+    except Exception as error:  # tokenizers raises bare Exceptions
+        raise UserError(
+            f"{path} is no tokenizer that can be read",
+            where=str(path),
+            why=str(error).splitlines()[0][:200],
+            cure="a tokenizer.json as the tokenizers library writes it",
+        ) from None
+
+
+def _find(path: Path) -> tuple[Tokenizer, Path]:
+    if path.is_file():
+        return read_tokenizer(path), path.parent
+    if (path / FILE).is_file():
+        return read_tokenizer(path / FILE), path
+    if (path / "vocab.txt").is_file():
+        return _from_vocabulary(path), path
+    raise UserError(
+        f"no tokenizer at {path}",
+        where="codec:tokenizer, setting path",
+        why="there is neither tokenizer.json nor vocab.txt",
+        cure="a folder that transformers saved, with its tokenizer",
+    )
+
+
+def _from_vocabulary(folder: Path) -> Tokenizer:
+    """An old BERT folder: a list of word pieces."""
+    config = _json(folder / "tokenizer_config.json")
+    words = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    ids = {word: number for number, word in enumerate(words)}
+    missing = [name for name in (UNK, CLS, SEP) if name not in ids]
+    if missing:
+        raise UserError(
+            f"vocab.txt lacks {', '.join(missing)}",
+            where=str(folder / "vocab.txt"),
+            cure="the vocabulary of a BERT model",
+        )
+    made = Tokenizer(models.WordPiece(vocab=ids, unk_token=UNK))
+    made.normalizer = normalizers.BertNormalizer(lowercase=bool(config.get("do_lower_case", True)))
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    made.decoder = decoders.WordPiece()
+    made.add_special_tokens([name for name in (PAD, UNK, CLS, SEP, MASK) if name in ids])
+    made.post_processor = processors.BertProcessing((SEP, ids[SEP]), (CLS, ids[CLS]))
+    return made
+
+
+def specials_of(tokenizer: Tokenizer, folder: Path) -> Specials:
+    """Ids of the special tokens: as the folder's configuration names them, else by their usual names."""
+    named = _json(folder / "special_tokens_map.json") | _json(folder / "tokenizer_config.json")
+    found: dict[str, int] = {}
+    for role, usual in _NAMES.items():
+        own = named.get(f"{role}_token")
+        own = own.get("content") if isinstance(own, dict) else own
+        ids = [tokenizer.token_to_id(name) for name in ((own, *usual) if own else usual)]
+        known = [number for number in ids if number is not None]
+        if known:
+            found[role] = known[0]
+        elif role in ("mask", "sep", "cls"):
+            raise UserError(
+                f"the tokenizer has no {role} token",
+                where=f"{folder}, {role}_token of tokenizer_config.json",
+                why=f"none of {', '.join(usual)} is in its vocabulary",
+                cure="the tokenizer of a masked language model, such as BERT's or RoBERTa's",
+            )
+    found.setdefault("unk", found["mask"])  # byte-level tokenizers know everything
+    found.setdefault("pad", found["sep"])
+    added = tokenizer.get_added_tokens_decoder()
+    others = [number for number, token in added.items() if token.special]
+    return Specials(**found, all=tuple(sorted({*found.values(), *others})))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -1,0 +1,179 @@
+"""objective:mlm — predict hidden tokens (BERT, arXiv:1810.04805), under any masker and any schedule of the ratio.
+
+`B` batch, `T` tokens, `K` most hidden tokens of a row, `n` hidden tokens of the batch, `V` vocabulary. The vocabulary is
+projected on at the n hidden tokens only, and the last block of the encoder computes only those.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import attrs
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from maskwright.schedules import clamped
+from maskwright.step import Step
+from maskwright_text.upos import UPOS
+from maskwright_torch.contracts import ROWS, Batch, Filled, Loss
+from maskwright_torch.masking import choose, hide_lowest
+from maskwright_torch.noise import uniform
+from maskwright_torch.part import Part
+
+CHOICES = 5
+
+
+@attrs.frozen
+class Corruption:
+    """What the encoder sees in place of hidden tokens: the mask token, a random token, or the token itself."""
+
+    mask: float = 0.8
+    random: float = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class FilledText(Filled):
+    """With the likeliest tokens of each hidden one."""
+
+    choices: Tensor | None = None
+    """int64 (B, T, CHOICES), likeliest first."""
+    chances: Tensor | None = None
+    """(B, T, CHOICES)"""
+
+
+class Mlm(Part):
+    """Encoder, and a head over the vocabulary at hidden tokens."""
+
+    def __init__(
+        self,
+        encoder: Any,
+        masker: Any,
+        ratio: Any,
+        *,
+        corruption: Corruption | None = None,
+        at_least_one: bool = True,
+        floor: float = 0.0,
+        cap: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.encoder, self.masker, self.ratio = encoder, masker, clamped(ratio, floor, cap)
+        self.prepare = encoder.prepare
+        self.corruption = corruption or Corruption()
+        self.at_least_one = at_least_one
+        self.head = encoder.make_head()
+        specials = set(encoder.space.specials)
+        usual = [number for number in range(encoder.space.vocabulary) if number not in specials]
+        self.register_buffer("usual", torch.tensor(usual), persistent=False)
+
+    # -- training --------------------------------------------------------------------------------------------
+
+    def forward(self, batch: Batch, step: Step) -> Loss:
+        return self.loss(batch, self.choose(batch, step), step)
+
+    def choose(self, batch: Batch, step: Step) -> Tensor:
+        """bool (B, T): what is hidden at this step; with `at_least_one` a token of every row that has any."""
+        hidden = choose(self.encoder, self.masker, self.ratio, batch, step)
+        if not self.at_least_one:
+            return hidden
+        valid = self.encoder.units(batch).valid
+        lacking = (~hidden.any(dim=1)).long()  # hide_lowest counts no more than a row has
+        noise = uniform(step.fork("at-least-one").stream("mask"), batch[ROWS], hidden.shape[1])
+        return hidden | hide_lowest(noise, valid, lacking)
+
+    def loss(self, batch: Batch, hidden: Tensor, step: Step) -> Loss:
+        """The loss of given masks, bool (B, T). A batch with nothing hidden has the sum 0 and the count 0."""
+        truth = self.encoder.targets(batch)
+        seen, masked = self.corrupted(batch, hidden, step)
+        logits = self.logits(seen, masked, hidden)
+        losses = F.cross_entropy(logits.float(), truth[hidden], reduction="none")
+        if self.training and hasattr(self.masker, "observe"):
+            classes = {name: batch[name][hidden] for name in self.masker.features}
+            self.masker.observe(classes, losses.detach())
+        count = losses.new_tensor(float(len(losses)))
+        return Loss.of(losses.sum(), count, self._parts(batch, hidden))
+
+    def logits(self, seen: Batch, masked: Tensor, wanted: Tensor) -> Tensor:
+        """(n, V): predictions at `wanted`, bool (B, T), in rising order row by row."""
+        index, real = packed(wanted)
+        states = self.encoder.states_at(seen, masked, index)
+        return self.head(states[real], self.encoder.table)
+
+    def corrupted(self, batch: Batch, hidden: Tensor, step: Step) -> tuple[Batch, Tensor]:
+        """The batch with random tokens in place of some hidden ones; bool (B, T): those that the mask token replaces."""
+        if self.corruption.mask == 1.0:
+            return batch, hidden
+        step = step.fork("corrupt")
+        truth = self.encoder.targets(batch)
+        count = hidden.shape[1]
+        draw = uniform(step.stream("how"), batch[ROWS], count)
+        masked = hidden & (draw < self.corruption.mask)
+        replaced = hidden & ~masked & (draw < self.corruption.mask + self.corruption.random)
+        which = uniform(step.stream("token"), batch[ROWS], count)
+        usual: Tensor = self.usual  # type: ignore[assignment]
+        other = usual[(which * len(usual)).long()]  # never a special token
+        return self.encoder.with_values(batch, torch.where(replaced, other, truth)), masked
+
+    def _parts(self, batch: Batch, hidden: Tensor) -> dict[str, Tensor]:
+        """For the log, means over rows: share of the tokens that is hidden, their number, and by class where known."""
+        valid = self.encoder.units(batch).valid
+        number = hidden.sum(dim=1).double()
+        parts = {
+            "hidden": (number / valid.sum(dim=1).clamp(min=1)).mean(),
+            "hidden_tokens": number.mean(),
+        }
+        if "cut" in batch:
+            parts["cut_tokens"] = batch["cut"].double().mean()
+        if "tag" in batch:
+            tags = batch["tag"][hidden]
+            counted = torch.bincount(tags[tags >= 0], minlength=len(UPOS)).double() / len(hidden)
+            parts |= {f"hidden/{name}": share for name, share in zip(UPOS, counted, strict=True)}
+        return parts
+
+    # -- what was learned, put to work -------------------------------------------------------------------------
+
+    def fill(self, batch: Batch, hidden: Tensor, step: Step) -> FilledText:
+        """The likeliest token where hidden, never a special one; `score` is its probability."""
+        own = self.encoder.targets(batch)
+        if not bool(hidden.any()):
+            return FilledText(own, torch.ones(own.shape, device=own.device))
+        logits = self.logits(batch, hidden, hidden).float()
+        chances = logits.index_fill(1, self._specials(logits), -torch.inf).softmax(dim=1)
+        best = chances.topk(min(CHOICES, chances.shape[1]), dim=1)
+        values, score = own.clone(), torch.ones(own.shape, dtype=chances.dtype, device=own.device)
+        values[hidden], score[hidden] = best.indices[:, 0], best.values[:, 0]
+        choices = own[..., None].repeat(1, 1, best.indices.shape[1])
+        all_chances = torch.ones(choices.shape, dtype=chances.dtype, device=own.device)
+        choices[hidden], all_chances[hidden] = best.indices, best.values
+        return FilledText(values, score, choices, all_chances)
+
+    def asked(self, batch: Batch) -> Tensor:
+        """bool (B, T): mask tokens that stand in the text itself."""
+        return batch["tokens"] == self.encoder.space.mask_id
+
+    def fields(
+        self, item: Mapping[str, Any], batch: Batch, row: int, filled: Filled, hidden: Tensor
+    ) -> dict[str, Any]:
+        """What pipeline:fill adds: the text `filled`, and for each `hidden` token what it is likely to be."""
+        codec = self.encoder.codec
+        real = batch["real"][row]
+        found: list[dict[str, Any]] = []
+        for place in hidden[row].nonzero()[:, 0].tolist():
+            entry: dict[str, Any] = {"token": place, "filled": codec.decode([int(filled.values[row, place])])}
+            if isinstance(filled, FilledText) and filled.choices is not None and filled.chances is not None:
+                words = [codec.decode([number]) for number in filled.choices[row, place].tolist()]
+                chances = [round(chance, 4) for chance in filled.chances[row, place].tolist()]
+                entry["choices"] = dict(zip(words, chances, strict=True))
+            found.append(entry)
+        return {"filled": codec.decode(filled.values[row][real].tolist()), "hidden": found}
+
+    def _specials(self, like: Tensor) -> Tensor:
+        return torch.tensor(self.encoder.space.specials, device=like.device)
+
+
+def packed(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """int64 (B, K): where each row is True, in rising order, filled up with other places; bool (B, K): which are real."""
+    counts = mask.sum(dim=1)
+    most = int(counts.max()) if len(counts) else 0
+    index = (~mask).to(torch.uint8).argsort(dim=1, stable=True)[:, :most]
+    return index, torch.arange(most, device=mask.device) < counts[:, None]

@@ -1,0 +1,152 @@
+"""Settings of tokenizers, the encoder and the mlm objective. Imports nothing heavy."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from maskwright.params import params, setting, slot
+
+EXAMPLE_TEXTS = (
+    "the quick brown fox jumps over the lazy dog",
+    "a lazy dog sleeps while the fox runs",
+    "every good dog likes a long walk in the park",
+    "the fox and the dog are good friends now",
+)
+
+
+def example_texts(make_data: Any) -> Any:
+    """Four short sentences for the contract checks, the same in both splits."""
+    items = [{"id": str(n), "text": text, "label": n % 2} for n, text in enumerate(EXAMPLE_TEXTS)]
+    return make_data({"train": items, "test": items})
+
+
+@params
+class Subwords:
+    """A tokenizer that is trained on the train split of a run's data, once, and kept with the run."""
+
+    vocabulary: int = setting(8000, ge=10, help="most tokens; fewer where the texts hold fewer")
+    model: Literal["bpe", "wordpiece", "words"] = setting(
+        "bpe",
+        help="bpe: pieces of bytes, nothing is unknown; wordpiece: as BERT; words: whole words. wordpiece ties are "
+        "broken differently in each process, so two runs may get two vocabularies",
+    )
+    lowercase: bool = setting(False, help="make text lower case first")
+    split: str = setting("train", help="split whose texts it is trained on")
+
+    def tags(self):
+        return {"fitted"}
+
+    def build(self):
+        from maskwright_text.codecs import Subwords as Built
+
+        return Built(self.vocabulary, self.model, self.lowercase, self.split)
+
+    @classmethod
+    def example(cls):
+        return cls(vocabulary=60, model="words")
+
+    @classmethod
+    def example_data(cls, make_data):
+        return example_texts(make_data)
+
+
+@params
+class Tokenizer:
+    """A tokenizer that exists: a `tokenizer.json`, a folder with one, or one with a BERT vocab.txt."""
+
+    path: Path = setting(help="tokenizer.json, or a folder that transformers saved")
+
+    def build(self):
+        from maskwright_text.codecs import Loaded
+
+        return Loaded(self.path)
+
+
+@params
+class TextEncoder:
+    """A transformer over tokens. Hidden tokens enter as the mask token."""
+
+    codec: Any = slot("codec", default="subwords", help="tokenizer: text to tokens and back")
+    length: int = setting(128, ge=3, help="most tokens of a text, special ones too; longer texts are cut")
+    width: int = setting(256, ge=2, help="numbers in a state; a multiple of heads")
+    depth: int = setting(4, ge=1, help="transformer blocks")
+    heads: int = setting(4, ge=1, help="attention heads")
+    mlp_ratio: float = setting(4.0, gt=0, help="hidden width of the MLPs over width")
+    pre_norm: bool = setting(True, help="norm before each part, which trains easily; false: after, as BERT")
+    dropout: float = setting(0.0, ge=0, lt=1, help="share of numbers set to 0 in training")
+    eps: float = setting(1e-12, gt=0, help="epsilon of the norms")
+    pool: Literal["mean", "first"] = setting(
+        "mean", help="the pooled vector: mean of the tokens' states, or the state of [CLS]"
+    )
+    relative: int = setting(
+        0, ge=0, help="buckets of a learned bias for relative positions (UniLMv2: 32); 0: none"
+    )
+    reach: int = setting(128, ge=2, help="distance from which on all are one bucket, with relative")
+
+    def check(self):
+        if self.width % self.heads:
+            yield "width", f"{self.width} is no multiple of {self.heads} heads"
+        if self.relative % 4:
+            yield "relative", f"{self.relative} is no multiple of 4: each direction has exact and wider buckets"
+
+    def build(self, seed: int):
+        from maskwright_text.text_batches import TextPrepare
+        from maskwright_text.transformer import TextTransformer
+        from maskwright_torch.part import seeded
+
+        prepare = TextPrepare(self.codec, self.length)
+        names = "width depth heads mlp_ratio pre_norm dropout eps pool relative reach"
+        settings = {name: getattr(self, name) for name in names.split()}
+        return seeded(seed, lambda: TextTransformer(self.codec, prepare, **settings))
+
+    @classmethod
+    def example(cls):
+        return cls(codec=Subwords.example(), length=16, width=16, depth=2, heads=2)
+
+    @classmethod
+    def example_data(cls, make_data):
+        return example_texts(make_data)
+
+
+@params
+class Mlm:
+    """Masked language model: predict hidden tokens from the others."""
+
+    encoder: Any = slot("encoder", default="text", needs={"torch", "tokens", "vocabulary"}, help="what is trained")
+    masker: Any = slot(
+        "masker", default="random", needs={"torch"}, over="encoder", help="which tokens are hidden"
+    )
+    ratio: Any = slot("schedule", default=0.15, help="share of the tokens that is hidden")
+    floor: float = setting(0.02, ge=0, le=1, help="lowest ratio, whatever the schedule says")
+    cap: float = setting(0.95, ge=0, le=1, help="highest ratio, whatever the schedule says")
+    at_least_one: bool = setting(True, help="hide a token of every text that has any")
+    mask_share: float = setting(0.8, ge=0, le=1, help="share of hidden tokens that the mask token replaces")
+    random_share: float = setting(
+        0.1, ge=0, le=1, help="share that a random token replaces; the rest stays as it is"
+    )
+
+    default_pipeline = "fill"
+
+    def check(self):
+        if self.mask_share + self.random_share > 1 + 1e-12:
+            yield "random_share", f"{self.mask_share} + {self.random_share} is more than 1"
+        if self.floor > self.cap:
+            yield "floor", f"{self.floor} is above the cap {self.cap}"
+
+    def build(self, seed: int):
+        from maskwright_text.mlm import Corruption
+        from maskwright_text.mlm import Mlm as Built
+        from maskwright_torch.part import seeded
+
+        corruption = Corruption(self.mask_share, self.random_share)
+        settings = {name: getattr(self, name) for name in ("at_least_one", "floor", "cap")}
+        return seeded(
+            seed, lambda: Built(self.encoder, self.masker, self.ratio, corruption=corruption, **settings)
+        )
+
+    @classmethod
+    def example(cls):
+        return cls(encoder=TextEncoder.example(), ratio=0.4)
+
+    @classmethod
+    def example_data(cls, make_data):
+        return example_texts(make_data)

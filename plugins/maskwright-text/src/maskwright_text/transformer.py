@@ -1,0 +1,224 @@
+"""encoder:text — a transformer over tokens, built as BERT is, with the norm before or after each part.
+
+`B` batch, `T` tokens, `D` width, `H` heads, `V` vocabulary. Hidden tokens enter as the mask token.
+"""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from maskwright.errors import UserError
+from maskwright_text.text_batches import TextPrepare
+from maskwright_text.vocabulary import VocabularyHead
+from maskwright_torch.blocks import Block, Cache, RelativeBias
+from maskwright_torch.contracts import ROWS, Batch, Encoded, Space, Units
+from maskwright_torch.part import Part
+
+Pool = Literal["mean", "first"]
+
+INIT_STD = 0.02
+
+
+class TextTransformer(Part):
+    """Tables of tokens, positions and segments, a norm, blocks, and a last norm where it comes before each part."""
+
+    def __init__(
+        self,
+        codec: Any,
+        prepare: TextPrepare,
+        *,
+        width: int,
+        depth: int,
+        heads: int,
+        mlp_ratio: float = 4.0,
+        pre_norm: bool = True,
+        dropout: float = 0.0,
+        eps: float = 1e-12,
+        pool: Pool = "mean",
+        relative: int = 0,
+        reach: int = 128,
+    ) -> None:
+        super().__init__()
+        self.codec, self.prepare, self.pool, self.depth, self.eps = codec, prepare, pool, depth, eps
+        self.pre_norm = pre_norm
+        self.width = self.pooled_width = width
+        specials = codec.specials
+        self.space = Space(
+            (prepare.length,), vocabulary=codec.vocabulary, mask_id=specials.mask, specials=specials.all
+        )
+        self.tokens = nn.Embedding(codec.vocabulary, width)
+        self.positions = nn.Embedding(prepare.length, width)
+        self.segments = nn.Embedding(2, width)
+        self.norm_in = nn.LayerNorm(width, eps=eps)
+        self.drop = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(
+            Block(width, heads, mlp_ratio=mlp_ratio, pre_norm=pre_norm, dropout=dropout, eps=eps)
+            for _ in range(depth)
+        )
+        self.norm: nn.Module = nn.LayerNorm(width, eps=eps) if pre_norm else nn.Identity()
+        self.relative = RelativeBias(heads, relative, reach) if relative else None
+        self.reset()
+
+    def reset(self) -> None:
+        """New weights, as at the start."""
+        for part in self.modules():
+            if isinstance(part, nn.Linear | nn.Embedding):
+                nn.init.normal_(part.weight, std=INIT_STD)
+            if isinstance(part, nn.Linear) and part.bias is not None:
+                nn.init.zeros_(part.bias)
+            if isinstance(part, nn.LayerNorm):
+                nn.init.ones_(part.weight)
+                nn.init.zeros_(part.bias)
+
+    # -- the encoder contract ------------------------------------------------------------------------------
+
+    def targets(self, batch: Batch) -> Tensor:
+        """int64 (B, T)"""
+        return batch["tokens"]
+
+    def with_values(self, batch: Batch, values: Tensor) -> dict[str, Tensor]:
+        """The batch with other tokens, int64 (B, T)."""
+        return {**batch, "tokens": values}
+
+    def units(self, batch: Batch) -> Units:
+        count = batch["tokens"].shape[1]
+        position = torch.arange(count, device=batch["tokens"].device)
+        return Units(batch["real"] & ~batch["special"], (count,), position, batch[ROWS])
+
+    def forward(self, batch: Batch, hidden: Tensor | None = None) -> Encoded:
+        x = self._run(batch, hidden, None)
+        real = batch["real"]
+        if self.pool == "first":
+            pooled = x[:, 0]
+        else:
+            counted = (real & ~batch["special"])[..., None].to(x.dtype)
+            pooled = (x * counted).sum(dim=1) / counted.sum(dim=1).clamp(min=1)
+        index = torch.arange(x.shape[1], device=x.device).expand(x.shape[:2])
+        return Encoded(x, index, real, pooled, x[:, :0])
+
+    # -- `vocabulary`: states to tokens ------------------------------------------------------------------------
+
+    @property
+    def table(self) -> Tensor:
+        """(V, D): what tokens are embedded with, and what logits are a product with."""
+        return self.tokens.weight
+
+    def make_head(self) -> VocabularyHead:
+        """A new head for this encoder's states; called as head(states, encoder.table)."""
+        return VocabularyHead(self.width, self.width, self.space.vocabulary, eps=self.eps)
+
+    def states_at(self, batch: Batch, hidden: Tensor | None, index: Tensor) -> Tensor:
+        """(B, K, D): the states of some positions, int64 (B, K); the last block computes no others."""
+        return self._run(batch, hidden, index)
+
+    # -- `takes:attention`: any tokens at any positions, with a matrix of who may read whom -----------------------
+
+    def attended(
+        self,
+        tokens: Tensor,
+        position: Tensor,
+        attend: Tensor,
+        *,
+        segment: Tensor | None = None,
+        context: int = 0,
+        index: Tensor | None = None,
+    ) -> Tensor:
+        """Tokens and positions int64 (B, M), `attend` bool (B, M, M): row reads column -> states (B, M, D).
+
+        `context`: the first so many rows read none but the first so many columns, which saves work.
+        `index` int64 (B, K): give the states of these rows alone.
+        """
+        x = self._embed(tokens, position, segment)
+        bias = self._bias(attend[:, None], position, position, x.dtype)
+        inner = bias[..., :context, :context] if context else None
+        for number, block in enumerate(self.blocks):
+            only = index if number == self.depth - 1 else None
+            if inner is None or only is not None:
+                x = block(x, bias if only is None else _rows(bias, only), only=only)
+            else:
+                appended = block(x, bias[..., context:, :], only=x.shape[1] - context)
+                x = torch.cat([block(x[:, :context], inner), appended], dim=1)
+        return self.norm(x)
+
+    def extend(
+        self,
+        cache: Cache,
+        tokens: Tensor,
+        position: Tensor,
+        attend: Tensor,
+        seen: Tensor,
+        segment: Tensor | None = None,
+    ) -> Tensor:
+        """States of new tokens (B, Q) that follow those in the cache, which takes them up.
+
+        `seen` int64 (B, M): positions of everything that is then in the cache, new ones last; `attend` bool (B, Q, M).
+        """
+        x = self._embed(tokens, position, segment)
+        bias = self._bias(attend[:, None], position, seen, x.dtype)
+        for number, block in enumerate(self.blocks):
+            x = block(x, bias, cache=cache, layer=number)
+        return self.norm(x)
+
+    # -- inside ------------------------------------------------------------------------------------------------
+
+    def _run(self, batch: Batch, hidden: Tensor | None, index: Tensor | None) -> Tensor:
+        tokens, real = batch["tokens"], batch["real"]
+        if hidden is not None:
+            tokens = torch.where(hidden, self.space.mask_id, tokens)
+        position = torch.arange(tokens.shape[1], device=tokens.device)[None]
+        x = self._embed(tokens, position, batch.get("segment"))
+        bias: Tensor | None = real[:, None, None, :]
+        if self.relative is not None:
+            bias = self._bias(real[:, None, None, :], position, position, x.dtype)
+        elif bool(real.all()):
+            bias = None  # the kernel without a mask is the fastest
+        for number, block in enumerate(self.blocks):
+            only = index if number == self.depth - 1 else None
+            x = block(x, bias if only is None else _rows(bias, only), only=only)
+        return self.norm(x)
+
+    def _embed(self, tokens: Tensor, position: Tensor, segment: Tensor | None) -> Tensor:
+        if int(tokens.shape[1]) > self.space.grid[0] and position.shape[0] == 1:
+            raise UserError(
+                f"a text of {tokens.shape[1]} tokens for an encoder of {self.space.grid[0]} positions",
+                where="encoder, setting length",
+                cure="a greater length, or shorter texts",
+            )
+        x = self.tokens(tokens) + self.positions(position)
+        x = x + (self.segments.weight[0] if segment is None else self.segments(segment))
+        return self.drop(self.norm_in(x))
+
+    def _bias(self, attend: Tensor, queries: Tensor, keys: Tensor, dtype: torch.dtype) -> Tensor:
+        """bool (B, 1, Q, M), with the relative bias added where there is one: float (B, H, Q, M)."""
+        if self.relative is None:
+            return attend
+        # The lowest finite number instead of -inf: a row that may read nothing stays finite.
+        lowest = torch.finfo(dtype).min
+        return self.relative(queries, keys).to(dtype).masked_fill(~attend, lowest)
+
+    # -- weights of another shape, layers, controls --------------------------------------------------------------
+
+    def adapt(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of the same network for another length: the table of positions is cut, or repeated."""
+        saved = state.get("positions.weight")
+        length = self.positions.num_embeddings
+        if saved is not None and len(saved) != length:
+            times = -(-length // len(saved))
+            state["positions.weight"] = saved.repeat(times, 1)[:length].clone()
+        return state
+
+    def layer_of(self, name: str) -> int:
+        """0 for what comes before the blocks, k + 1 for block k, depth + 1 for what follows: for layer-wise rates."""
+        if name.startswith("blocks."):
+            return int(name.split(".")[1]) + 1
+        return self.depth + 1 if name.startswith("norm.") else 0
+
+
+def _rows(bias: Tensor | None, index: Tensor) -> Tensor | None:
+    """What some rows may read: (B, h, Q, M) -> (B, h, K, M); a matrix that is the same for all rows stays."""
+    if bias is None or bias.shape[2] == 1:
+        return bias
+    heads, keys = bias.shape[1], bias.shape[3]
+    chosen = index[:, None, :, None].expand(-1, heads, -1, keys)
+    return bias.expand(len(index), -1, -1, -1).gather(2, chosen)
