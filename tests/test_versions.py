@@ -23,6 +23,15 @@ LOWEST = {
         "maskwright-torch",
         "maskwright-vision",
     ],
+    "constraints-lowest-text.txt": [
+        "maskwright",
+        "maskwright-testing",
+        "maskwright-samples",
+        "maskwright-causal",
+        "maskwright-torch",
+        "maskwright-vision",
+        "maskwright-text",
+    ],
 }
 
 

@@ -57,6 +57,16 @@ def test_computing_only_some_outputs_gives_the_same(pre_norm: bool):
     assert torch.allclose(made(x, only=3), made(x)[:, -3:], atol=1e-12)
 
 
+@pytest.mark.parametrize("pre_norm", [True, False])
+@pytest.mark.parametrize("masked", [True, False])
+def test_a_context_that_reads_itself_alone_is_what_a_mask_says(pre_norm: bool, masked: bool):
+    x, attend = noise(2, 7, 16), torch.ones(7, 7, dtype=torch.bool).tril()
+    attend[:4, :4] = torch.eye(4, dtype=torch.bool) if masked else True
+    made = block(pre_norm=pre_norm)
+    found = made(x, attend[4:], context=4, inner=attend[:4, :4] if masked else None)
+    assert torch.allclose(found, made(x, attend), atol=1e-12)
+
+
 def test_post_norm():
     made, x = block(pre_norm=False), noise(1, 3, 16)
     y = made.norm1(x + made.attn(x))

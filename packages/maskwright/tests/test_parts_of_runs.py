@@ -211,3 +211,14 @@ def test_a_part_handed_on_twice(first: Path, tmp_path: Path):
     assert third.part("objective.encoder").counts == api.load(first).part("objective.encoder").counts
     assert third.part("objective.encoder").smallest == 2
     assert plan(raw).require().slots["data"].source.seed == 3
+
+
+def test_fitted_parts_are_found_however_deep_the_run_lies_that_fitted_them(first: Path, tmp_path: Path):
+    """The second run holds the whole objective of the first; its encoder was fitted there and nowhere else."""
+    counts = api.load(first).part("objective.encoder").counts
+    second = api.run(train(objective=from_run(first)), out=tmp_path / "second", pictures=False)
+    assert not (second.folder / "parts").exists()
+    assert second.part("objective.encoder").counts == counts  # a part inside the one that came from a run
+    raw = train(objective={"use": "toy-loss", "encoder": from_run(second.folder)})
+    third = api.run(raw, out=tmp_path / "third", pictures=False)
+    assert third.part("objective").encoder.counts == counts

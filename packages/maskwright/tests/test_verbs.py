@@ -197,6 +197,37 @@ def test_export_and_import(here: Command, trained: Path, tmp_path: Path):
     assert not (tmp_path / "c").exists()
 
 
+def test_what_a_file_holds_decides_who_imports_it(here: Command, tmp_path: Path):
+    """encoder:toy-counts takes any table, objective:toy-loss one with a weight."""
+    (tmp_path / "both.json").write_text('{"weight": 0.25, "counts": {"a": 3}}')
+    (tmp_path / "none.json").write_text("[]")
+    done = here("import", "both.json", "--from", "toy-json", "--out", "a")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "maskwright: both.json could be read by several components\n"
+        "  where: both.json\n"
+        '  why:   "toy-json" is read by encoder:toy-counts, objective:toy-loss\n'
+        "  do:    say what it is: --as encoder:toy-counts or --as objective:toy-loss\n",
+    )
+    done = here("import", "none.json", "--from", "toy-json", "--out", "a")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, "maskwright: nothing recognises none.json")
+    done = here("import", "both.json", "--from", "toy-json", "--out", "a", "--as", "encoder:toy-count")
+    assert (
+        '"encoder:toy-count" does not import "toy-json" — did you mean "encoder:toy-counts"?' in done.stderr
+    )
+    assert not (tmp_path / "a").exists()
+    done = here("import", "both.json", "--from", "toy-json", "--out", "a", "--as", "objective:toy-loss")
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_imported_part_keeps_what_fitted_parts_inside_it_know(here: Command, tmp_path: Path):
+    (tmp_path / "both.json").write_text('{"weight": 0.25, "counts": {"a": 3}}')
+    here("import", "both.json", "--from", "toy-json", "--out", "a", "--as", "objective:toy-loss")
+    assert (tmp_path / "a" / "parts" / "part.encoder" / "counts.json").read_text() == '{"a": 3}'
+    assert api.load("a").part("part.encoder").counts == {"a": 3}
+    assert api.load("a").part("part").encoder.counts == {"a": 3}
+
+
 def test_show(here: Command):
     done = here("show", "objective:toy-loss")
     assert done.returncode == 0

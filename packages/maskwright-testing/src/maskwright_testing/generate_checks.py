@@ -22,7 +22,10 @@ def _writer(case: Case) -> tuple[Any, Sequence[Item]]:
 def _written(objective: Any, items: Sequence[Item]) -> list[list[dict[str, Any]]]:
     """What is written for each item, ready to be compared."""
     return [
-        [{"text": each.text, "complete": each.complete, "score": each.score, "cut": each.cut} for each in texts]
+        [
+            {"text": each.text, "complete": each.complete, "score": each.score, "cut": each.cut}
+            for each in texts
+        ]
         for texts in objective.generate(items, MIDDLE)
     ]
 

@@ -118,7 +118,11 @@ def summed_up(part: Callable[[], Part]) -> type:
 FAULTS = [
     ("check_generate_result", FirstOnly, "must give a list for each of the 3 items"),
     ("check_generate_result", Nothing, "an item must get a list of Generated, found []"),
-    ("check_generate_result", WorstFirst, "scores must be finite and fall from text to text, found [-2.0, -1.0]"),
+    (
+        "check_generate_result",
+        WorstFirst,
+        "scores must be finite and fall from text to text, found [-2.0, -1.0]",
+    ),
     ("check_generate_result", Surest, "scores must be finite and fall from text to text, found [inf]"),
     ("check_generate_result", Tokens, "text must be a str and complete a bool"),
     ("check_generate_same_step", Draws, "asked again with the same step: "),
@@ -139,7 +143,9 @@ CHECKS = [
 
 
 def test_every_check_has_a_fault():
-    assert {check for check, _, _ in FAULTS} == {name for name, _ in checks_in("generate_checks")} == set(CHECKS)
+    assert (
+        {check for check, _, _ in FAULTS} == {name for name, _ in checks_in("generate_checks")} == set(CHECKS)
+    )
 
 
 @pytest.mark.parametrize(("check", "fault", "reason"), FAULTS)

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from maskwright.errors import UserError, did_you_mean
-from maskwright.tree import ENTRY_KEYS, Node, index_of, seeds_of, tags_of, to_json
+from maskwright.tree import ENTRY_KEYS, Node, child_path, index_of, seeds_of, tags_of, to_json
 
 EXTRA_PARTS = "parts/index.json"
 """Parts that a recipe offers beside its slots, or in another shape than planned: path -> raw table."""
@@ -109,7 +109,7 @@ def find_part(
         )
     found = _followed(index[part], index)
     seed, seed_path = seeds_of(root, seed)[found.path]
-    raw = _inlined(to_json(found), index)
+    raw = _from_owners_run(found, index) or _inlined(to_json(found), index)
     # Its name in a list, and how an evaluator was put to work there, stay behind.
     left = {"as"} | (set(ENTRY_KEYS) if found.entry is not None else set())
     return FoundPart({key: raw[key] for key in raw if key not in left}, part, folder, seed, seed_path)
@@ -119,6 +119,28 @@ def _followed(node: Node, index: Mapping[str, Node]) -> Node:
     while node.is_reference and node.target in index:
         node = index[node.target]
     return node
+
+
+def _from_owners_run(found: Node, index: Mapping[str, Node]) -> dict[str, Any]:
+    """A part inside one that an earlier run supplied comes from that run, too; empty where there is no such owner."""
+    if found.source is not None:
+        return {}
+    words = found.path.split(".")
+    for count in range(len(words) - 1, 0, -1):
+        owner = index.get(".".join(words[:count]))
+        if owner is None or owner.source is None:
+            continue
+        source, inner = owner.source, words[count:]
+        changed: Mapping[str, Any] = source.changed
+        for word in inner:
+            value = changed.get(word, {})
+            changed = value if isinstance(value, Mapping) else {"use": value}
+        if "use" in changed:  # something else was put in its place
+            return {}
+        run = source.label if source.run is None else str(source.run)
+        raw = {"use": "from-run", "run": run, "part": child_path(source.part, *inner), "at": source.at}
+        return raw | ({"set": dict(changed)} if changed else {})
+    return {}
 
 
 def _inlined(raw: Any, index: Mapping[str, Node]) -> Any:

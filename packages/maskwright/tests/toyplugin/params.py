@@ -62,6 +62,10 @@ class Counts:
     def imports(cls):
         return {"toy-json": "toyplugin.parts:import_counts"}
 
+    @classmethod
+    def recognises(cls, format, path):
+        return path.read_text(encoding="utf-8").startswith("{")
+
 
 @params
 class Hash:
@@ -128,6 +132,14 @@ class Loss:
         from toyplugin.parts import Objective
 
         return Objective(self.encoder, self.ratio, self.speed)
+
+    @classmethod
+    def imports(cls):
+        return {"toy-json": "toyplugin.parts:import_loss"}
+
+    @classmethod
+    def recognises(cls, format, path):
+        return '"weight"' in path.read_text(encoding="utf-8")
 
 
 @params

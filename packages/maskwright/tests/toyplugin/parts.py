@@ -103,6 +103,22 @@ class Objective:
         self.weight += self.speed * (target - self.weight)
         return abs(target - self.weight)
 
+    def save(self, folder):
+        (folder / "weight.json").write_text(json.dumps(self.weight), encoding="utf-8")
+
+    def load(self, folder):
+        self.weight = json.loads((folder / "weight.json").read_text(encoding="utf-8"))
+
+
+def import_loss(path):
+    """A weight with the counts of an encoder: {"weight": 0.5, "counts": {"word": 3}}."""
+    from toyplugin.params import Counts, Loss
+
+    table = json.loads(path.read_text(encoding="utf-8"))
+    part = Objective(CountEncoder(1), None, 0.5)
+    part.weight, part.encoder.counts = table["weight"], table["counts"]
+    return Loss(encoder=Counts(smallest=1)), part
+
 
 class ScoreEvaluator:
     def __init__(self, bonus, note, title):

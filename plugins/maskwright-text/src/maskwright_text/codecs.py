@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import attrs
-from tokenizers import Encoding, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    Encoding,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 
 from maskwright.contracts import Dataset, items_of
 from maskwright.errors import UserError
@@ -21,6 +30,8 @@ Model = Literal["bpe", "wordpiece", "words"]
 
 FILE = "tokenizer.json"
 PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
+BYTES = 261
+"""Tokens for single bytes and the special ones: what model "bpe" begins with."""
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "pad": (PAD, "<pad>"),
     "unk": (UNK, "<unk>"),
@@ -63,6 +74,11 @@ class TextCodec:
                 cure='take the encoder from a run ("from-run"), or a tokenizer from a folder (codec:tokenizer)',
             )
         return self._tokenizer
+
+    @property
+    def known(self) -> int:
+        """Ids below stand for something; one that found less than it might leaves rows of the table that do not."""
+        return self.tokenizer.get_vocab_size(with_added_tokens=True)
 
     def encode(
         self, texts: Sequence[str], others: Sequence[str] | None = None, *, length: int = 0
@@ -114,13 +130,22 @@ class Subwords(TextCodec):
     def fit(self, data: Dataset, step: Step) -> None:
         made = _untrained(self.model, self.lowercase)
         order = [PAD, UNK, CLS, SEP, MASK]
-        made.train_from_iterator(texts_of(data, self.split, step), _trainer(self.model, self.vocabulary, order))
+        made.train_from_iterator(
+            texts_of(data, self.split, step), _trainer(self.model, self.vocabulary, order)
+        )
         if made.get_vocab_size() <= len(order):
             raise UserError(
                 f'no token was found in the split "{self.split}"',
                 where="codec:subwords",
                 why="its texts are empty, or hold nothing but spaces",
                 cure="data with text in it",
+            )
+        if made.get_vocab_size() > self.vocabulary:
+            raise UserError(
+                f"the tokenizer needs {made.get_vocab_size()} tokens, {self.vocabulary} are allowed",
+                where="codec:subwords, setting vocabulary",
+                why="single characters come first, and the texts hold more different ones",
+                cure=f"vocabulary={made.get_vocab_size()} or more, or model=bpe, which needs {BYTES} for any text",
             )
         made.post_processor = _post_processor(self.model)
         self._tokenizer = made
@@ -129,8 +154,10 @@ class Subwords(TextCodec):
 class Loaded(TextCodec):
     """A tokenizer that exists already: `tokenizer.json`, a folder with one, or with a BERT `vocab.txt`."""
 
-    def __init__(self, path: Path) -> None:
-        made, folder = _find(path)
+    def __init__(
+        self, path: Path, cure: str = "a folder that transformers saved, with its tokenizer"
+    ) -> None:
+        made, folder = _find(path, cure)
         super().__init__(made.get_vocab_size(with_added_tokens=True))
         self._tokenizer, self.specials = made, specials_of(made, folder)
 
@@ -174,7 +201,9 @@ def _trainer(model: Model, vocabulary: int, order: list[str]) -> Any:
     if model == "bpe":
         return trainers.BpeTrainer(initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), **settings)
     return (
-        trainers.WordPieceTrainer(**settings) if model == "wordpiece" else trainers.WordLevelTrainer(**settings)
+        trainers.WordPieceTrainer(**settings)
+        if model == "wordpiece"
+        else trainers.WordLevelTrainer(**settings)
     )
 
 
@@ -204,7 +233,7 @@ def read_tokenizer(path: Path) -> Tokenizer:
         ) from None
 
 
-def _find(path: Path) -> tuple[Tokenizer, Path]:
+def _find(path: Path, cure: str) -> tuple[Tokenizer, Path]:
     if path.is_file():
         return read_tokenizer(path), path.parent
     if (path / FILE).is_file():
@@ -215,7 +244,7 @@ def _find(path: Path) -> tuple[Tokenizer, Path]:
         f"no tokenizer at {path}",
         where="codec:tokenizer, setting path",
         why="there is neither tokenizer.json nor vocab.txt",
-        cure="a folder that transformers saved, with its tokenizer",
+        cure=cure,
     )
 
 

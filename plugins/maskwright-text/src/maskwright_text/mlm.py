@@ -1,7 +1,7 @@
 """objective:mlm — predict hidden tokens (BERT, arXiv:1810.04805), under any masker and any schedule of the ratio.
 
-`B` batch, `T` tokens, `K` most hidden tokens of a row, `n` hidden tokens of the batch, `V` vocabulary. The vocabulary is
-projected on at the n hidden tokens only, and the last block of the encoder computes only those.
+`B` batch, `T` tokens, `K` most hidden tokens of a row, `n` hidden tokens of the batch, `V` vocabulary. Only the n
+hidden tokens get logits, and the last block of the encoder computes no others.
 """
 
 from collections.abc import Mapping
@@ -65,6 +65,8 @@ class Mlm(Part):
         specials = set(encoder.space.specials)
         usual = [number for number in range(encoder.space.vocabulary) if number not in specials]
         self.register_buffer("usual", torch.tensor(usual), persistent=False)
+        if hasattr(masker, "set_vocabulary"):  # one that weighs tokens has a number for each
+            masker.set_vocabulary(encoder.space.vocabulary)
 
     # -- training --------------------------------------------------------------------------------------------
 
@@ -74,12 +76,14 @@ class Mlm(Part):
     def choose(self, batch: Batch, step: Step) -> Tensor:
         """bool (B, T): what is hidden at this step; with `at_least_one` a token of every row that has any."""
         hidden = choose(self.encoder, self.masker, self.ratio, batch, step)
-        if not self.at_least_one:
-            return hidden
+        return hidden | self.one_if_none(batch, hidden, step) if self.at_least_one else hidden
+
+    def one_if_none(self, batch: Batch, hidden: Tensor, step: Step) -> Tensor:
+        """bool (B, T): a token of each row that has any and in which nothing is hidden."""
         valid = self.encoder.units(batch).valid
         lacking = (~hidden.any(dim=1)).long()  # hide_lowest counts no more than a row has
         noise = uniform(step.fork("at-least-one").stream("mask"), batch[ROWS], hidden.shape[1])
-        return hidden | hide_lowest(noise, valid, lacking)
+        return hide_lowest(noise, valid, lacking)
 
     def loss(self, batch: Batch, hidden: Tensor, step: Step) -> Loss:
         """The loss of given masks, bool (B, T). A batch with nothing hidden has the sum 0 and the count 0."""
@@ -87,11 +91,15 @@ class Mlm(Part):
         seen, masked = self.corrupted(batch, hidden, step)
         logits = self.logits(seen, masked, hidden)
         losses = F.cross_entropy(logits.float(), truth[hidden], reduction="none")
+        self.show_masker(batch, hidden, losses)
+        count = losses.new_tensor(float(len(losses)))
+        return Loss.of(losses.sum(), count, self._parts(batch, hidden))
+
+    def show_masker(self, batch: Batch, hidden: Tensor, losses: Tensor) -> None:
+        """The losses (n,) of the hidden tokens, for a masker that goes by them."""
         if self.training and hasattr(self.masker, "observe"):
             classes = {name: batch[name][hidden] for name in self.masker.features}
             self.masker.observe(classes, losses.detach())
-        count = losses.new_tensor(float(len(losses)))
-        return Loss.of(losses.sum(), count, self._parts(batch, hidden))
 
     def logits(self, seen: Batch, masked: Tensor, wanted: Tensor) -> Tensor:
         """(n, V): predictions at `wanted`, bool (B, T), in rising order row by row."""
@@ -100,7 +108,7 @@ class Mlm(Part):
         return self.head(states[real], self.encoder.table)
 
     def corrupted(self, batch: Batch, hidden: Tensor, step: Step) -> tuple[Batch, Tensor]:
-        """The batch with random tokens in place of some hidden ones; bool (B, T): those that the mask token replaces."""
+        """The batch with random tokens in place of some hidden ones; bool (B, T): where the mask token is."""
         if self.corruption.mask == 1.0:
             return batch, hidden
         step = step.fork("corrupt")
@@ -110,8 +118,8 @@ class Mlm(Part):
         masked = hidden & (draw < self.corruption.mask)
         replaced = hidden & ~masked & (draw < self.corruption.mask + self.corruption.random)
         which = uniform(step.stream("token"), batch[ROWS], count)
-        usual: Tensor = self.usual  # type: ignore[assignment]
-        other = usual[(which * len(usual)).long()]  # never a special token
+        usual = self._usual()
+        other = usual[(which * len(usual)).long()]
         return self.encoder.with_values(batch, torch.where(replaced, other, truth)), masked
 
     def _parts(self, batch: Batch, hidden: Tensor) -> dict[str, Tensor]:
@@ -138,7 +146,9 @@ class Mlm(Part):
         if not bool(hidden.any()):
             return FilledText(own, torch.ones(own.shape, device=own.device))
         logits = self.logits(batch, hidden, hidden).float()
-        chances = logits.index_fill(1, self._specials(logits), -torch.inf).softmax(dim=1)
+        lowest = torch.full_like(logits, -torch.inf)
+        usual = self._usual()
+        chances = lowest.index_copy(1, usual, logits[:, usual]).softmax(dim=1)
         best = chances.topk(min(CHOICES, chances.shape[1]), dim=1)
         values, score = own.clone(), torch.ones(own.shape, dtype=chances.dtype, device=own.device)
         values[hidden], score[hidden] = best.indices[:, 0], best.values[:, 0]
@@ -167,12 +177,15 @@ class Mlm(Part):
             found.append(entry)
         return {"filled": codec.decode(filled.values[row][real].tolist()), "hidden": found}
 
-    def _specials(self, like: Tensor) -> Tensor:
-        return torch.tensor(self.encoder.space.specials, device=like.device)
+    def _usual(self) -> Tensor:
+        """int64: tokens that stand for text: no special ones, and none that the tokenizer does not have."""
+        usual: Tensor = self.usual  # type: ignore[assignment]
+        codec = getattr(self.encoder, "codec", None)
+        return usual if codec is None else usual[usual < codec.known]
 
 
 def packed(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """int64 (B, K): where each row is True, in rising order, filled up with other places; bool (B, K): which are real."""
+    """int64 (B, K): where each row is True, in rising order, then other places; bool (B, K): which are real."""
     counts = mask.sum(dim=1)
     most = int(counts.max()) if len(counts) else 0
     index = (~mask).to(torch.uint8).argsort(dim=1, stable=True)[:, :most]

@@ -1,9 +1,13 @@
 """Settings of tokenizers, the encoder and the mlm objective. Imports nothing heavy."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from maskwright.params import params, setting, slot
+from maskwright.errors import UserError
+from maskwright.params import is_params, params, setting, slot
+
+_BYTES = 261
 
 EXAMPLE_TEXTS = (
     "the quick brown fox jumps over the lazy dog",
@@ -17,6 +21,31 @@ def example_texts(make_data: Any) -> Any:
     """Four short sentences for the contract checks, the same in both splits."""
     items = [{"id": str(n), "text": text, "label": n % 2} for n, text in enumerate(EXAMPLE_TEXTS)]
     return make_data({"train": items, "test": items})
+
+
+EXPORTS = {
+    "transformers": "maskwright_text.exporting:to_transformers",
+    "unilm": "maskwright_text.exporting:to_unilm",
+}
+IMPORTS = {
+    "transformers": "maskwright_text.importing:from_transformers",
+    "unilm": "maskwright_text.importing:from_unilm",
+}
+
+
+def ratio_mistakes(ratio: Any) -> Iterator[tuple[str, str]]:
+    """For `check`: a schedule of the ratio that leaves [0, 1], or never hides anything."""
+    try:
+        schedule = ratio.build() if is_params(ratio) else ratio
+    except UserError:
+        return  # building it for the run will say so
+    low, high = getattr(schedule, "range", (0.0, 1.0))
+    if low < 0 or high > 1 or high == 0:
+        yield "ratio", f"a share of the tokens is above 0 and at most 1, found {describe_range(low, high)}"
+
+
+def describe_range(low: float, high: float) -> str:
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
 @params
@@ -34,6 +63,10 @@ class Subwords:
 
     def tags(self):
         return {"fitted"}
+
+    def check(self):
+        if self.model == "bpe" and self.vocabulary < _BYTES:
+            yield "vocabulary", f"{self.vocabulary} is too few: bpe begins with {_BYTES} tokens, one for each byte"
 
     def build(self):
         from maskwright_text.codecs import Subwords as Built
@@ -54,11 +87,42 @@ class Tokenizer:
     """A tokenizer that exists: a `tokenizer.json`, a folder with one, or one with a BERT vocab.txt."""
 
     path: Path = setting(help="tokenizer.json, or a folder that transformers saved")
+    vocabulary: int = setting(
+        0, ge=0, help="written by import: rows of the table that the weights have; 0: one for each token"
+    )
+    specials: list[int] = setting(
+        [],
+        ge=0,
+        help="written by import: ids of pad, unk, cls, sep, mask, and of others that stand for no text. With it "
+        "the tokenizer is kept in the run, and path is only where it came from",
+    )
+
+    def tags(self):
+        return {"fitted"} if self.specials else set()
+
+    def check(self):
+        if bool(self.specials) != bool(self.vocabulary):
+            yield "specials", "vocabulary and specials go together: give both, or neither"
+        elif self.specials and (len(self.specials) < 5 or max(self.specials) >= self.vocabulary):
+            yield "specials", f"wanted at least 5 ids below vocabulary, found {self.specials}"
 
     def build(self):
+        if self.specials:
+            from maskwright_text.kept_tokenizer import KeptTokenizer
+
+            return KeptTokenizer(self.path, self.vocabulary, self.specials)
         from maskwright_text.codecs import Loaded
 
         return Loaded(self.path)
+
+    @classmethod
+    def example(cls, folder, make_data):
+        from maskwright.step import Step
+
+        made = Subwords.example().build()
+        made.fit(example_texts(make_data), Step())
+        made.save(folder / "tokenizer")
+        return cls(path=folder / "tokenizer")
 
 
 @params
@@ -86,7 +150,10 @@ class TextEncoder:
         if self.width % self.heads:
             yield "width", f"{self.width} is no multiple of {self.heads} heads"
         if self.relative % 4:
-            yield "relative", f"{self.relative} is no multiple of 4: each direction has exact and wider buckets"
+            yield (
+                "relative",
+                f"{self.relative} is no multiple of 4: each direction has exact and wider buckets",
+            )
 
     def build(self, seed: int):
         from maskwright_text.text_batches import TextPrepare
@@ -97,6 +164,20 @@ class TextEncoder:
         names = "width depth heads mlp_ratio pre_norm dropout eps pool relative reach"
         settings = {name: getattr(self, name) for name in names.split()}
         return seeded(seed, lambda: TextTransformer(self.codec, prepare, **settings))
+
+    @classmethod
+    def exports(cls):
+        return EXPORTS
+
+    @classmethod
+    def imports(cls):
+        return IMPORTS
+
+    @classmethod
+    def recognises(cls, format, path):
+        from maskwright_text.foreign_config import is_text_model
+
+        return format != "transformers" or is_text_model(path)
 
     @classmethod
     def example(cls):
@@ -111,7 +192,9 @@ class TextEncoder:
 class Mlm:
     """Masked language model: predict hidden tokens from the others."""
 
-    encoder: Any = slot("encoder", default="text", needs={"torch", "tokens", "vocabulary"}, help="what is trained")
+    encoder: Any = slot(
+        "encoder", default="text", needs={"torch", "tokens", "vocabulary"}, help="what is trained"
+    )
     masker: Any = slot(
         "masker", default="random", needs={"torch"}, over="encoder", help="which tokens are hidden"
     )
@@ -131,6 +214,7 @@ class Mlm:
             yield "random_share", f"{self.mask_share} + {self.random_share} is more than 1"
         if self.floor > self.cap:
             yield "floor", f"{self.floor} is above the cap {self.cap}"
+        yield from ratio_mistakes(self.ratio)
 
     def build(self, seed: int):
         from maskwright_text.mlm import Corruption
@@ -142,6 +226,20 @@ class Mlm:
         return seeded(
             seed, lambda: Built(self.encoder, self.masker, self.ratio, corruption=corruption, **settings)
         )
+
+    @classmethod
+    def exports(cls):
+        return EXPORTS
+
+    @classmethod
+    def imports(cls):
+        return IMPORTS
+
+    @classmethod
+    def recognises(cls, format, path):
+        from maskwright_text.foreign_config import is_text_model
+
+        return format != "transformers" or is_text_model(path)
 
     @classmethod
     def example(cls):

@@ -8,8 +8,19 @@ _MRD = "arXiv:2208.10806"
 _PMLM = "arXiv:2002.12804"
 _MODELS = "maskwright_text.params_models"
 _MASKERS = "maskwright_text.params_maskers"
+_DATA = "maskwright_text.params_data"
+_EVALUATORS = "maskwright_text.params_evaluators"
+_PSEUDO = "maskwright_text.params_pmlm"
+_WRITERS = "maskwright_text.params_seq2seq"
 _RECIPES = {
+    "pmlm-summarise": "fine-tune a small model to write the summary line of a docstring",
+    "pmlm": "pre-train one small model that reads and writes, on technical English",
+    "pmlm-experiment-joint": "experiment: blocks in order learn what belongs together",
     "mlm": "pre-train a small language model on technical English",
+    "mlm-scheduled": "the same with a falling ratio, and hard parts of speech hidden more often",
+    "masking-experiment": "experiment: does a falling ratio help",
+    "masking-experiment-warm": "experiment: does it help a model that has converged",
+    "masking-experiment-weights": "experiment: hard words hidden more often",
 }
 _ENCODER = frozenset({"torch", "tokens", "vocabulary", "pooled", "hides:replace"})
 
@@ -21,10 +32,43 @@ def maskwright_codecs():
 
 
 @hookimpl
+def maskwright_datasets():
+    text = {"text"}
+    yield Component("lines", f"{_DATA}:Lines", "plain text, one document a line", provides=text)
+    yield Component(
+        "documents", f"{_DATA}:Documents", "plain text, blank lines between documents or a file for each",
+        provides=text,
+    )  # fmt: skip
+    yield Component("json-lines", f"{_DATA}:JsonLines", "one JSON object a line, columns by name")
+    yield Component("csv", f"{_DATA}:Csv", "a CSV or TSV file with a header, columns by name")
+    yield Component("arrow", f"{_DATA}:Arrow", "a folder that datasets saved, .arrow or .parquet files")
+    yield Component(
+        "conllu", f"{_DATA}:Conllu", "sentences with gold tags (Universal Dependencies)",
+        provides=text | {"tags"},
+    )  # fmt: skip
+    yield Component("passages", f"{_DATA}:Passages", "texts joined and cut into passages of about one length")
+    yield Component(
+        "tagged", f"{_DATA}:Tagged", "a Universal POS tag for each word, by a tagger", provides={"tags"}
+    )
+    yield Component(
+        "topic-chains", "maskwright_text.params_generated:TopicChains",
+        "generated: function words between content words that follow a topic", provides=text | {"tags"},
+    )  # fmt: skip
+    yield Component(
+        "tied-words", "maskwright_text.params_generated:TiedWords",
+        "generated: random words, then the same once more", provides=text, paper=_PMLM,
+    )  # fmt: skip
+
+
+@hookimpl
 def maskwright_encoders():
     yield Component(
         "text", f"{_MODELS}:TextEncoder", "transformer over tokens; hidden ones enter as mask tokens",
         provides=_ENCODER | {"takes:attention"}, consumes={"text"}, paper="arXiv:1810.04805",
+    )  # fmt: skip
+    yield Component(
+        "hf-text", "maskwright_text.params_foreign:HfText",
+        "BERT, RoBERTa, ELECTRA, ModernBERT … from a transformers folder", provides=_ENCODER, consumes={"text"},
     )  # fmt: skip
 
 
@@ -48,6 +92,10 @@ def maskwright_maskers():
         "pmlm-blocks", f"{_MASKERS}:PmlmBlocks", "ordered blocks of words",
         provides=hides | {"inexact-count"}, expects=text, paper=_PMLM,
     )  # fmt: skip
+    yield Component(
+        "pairs", f"{_PSEUDO}:Pairs", "two tokens a given distance apart, each a block",
+        provides={"torch", "inexact-count"}, expects=text, paper=_PMLM,
+    )  # fmt: skip
 
 
 @hookimpl
@@ -55,6 +103,56 @@ def maskwright_objectives():
     yield Component(
         "mlm", f"{_MODELS}:Mlm", "predict hidden tokens (masked language model)",
         provides={"torch", "fills"}, consumes={"text"}, paper=_MRD,
+    )  # fmt: skip
+    yield Component(
+        "pmlm", f"{_PSEUDO}:Pmlm", "predict hidden tokens at once and block by block, in one pass",
+        provides={"torch", "fills"}, consumes={"text"}, paper=_PMLM,
+    )  # fmt: skip
+    yield Component(
+        "seq2seq", f"{_WRITERS}:Seq2Seq", "learn to write summaries and other texts from texts",
+        provides={"torch", "generates"}, consumes={"text", "summary"}, paper="arXiv:2110.13640",
+    )  # fmt: skip
+
+
+@hookimpl
+def maskwright_evaluators():
+    text, predicts = {"text"}, {"torch", "fills"}
+    yield Component(
+        "mlm-loss", f"{_EVALUATORS}:TokenLoss", "loss of hidden tokens under masks that never change",
+        consumes=text, expects=predicts,
+    )  # fmt: skip
+    yield Component(
+        "minimal-pairs", f"{_EVALUATORS}:MinimalPairs", "good against bad sentences by pseudo-log-likelihood (BLiMP)",
+        consumes=text | {"other"}, expects=predicts, paper="arXiv:1910.14659",
+    )  # fmt: skip
+    yield Component(
+        "mask-report", f"{_EVALUATORS}:MaskReport", "what is hidden as training goes on, drawn on the text",
+        consumes=text, expects=predicts, paper=_MRD,
+    )  # fmt: skip
+    writes, pairs = {"torch", "generates"}, {"text", "summary"}
+    yield Component(
+        "generation", f"{_WRITERS}:Generation", "ROUGE, BLEU and exact matches of written texts, and examples",
+        consumes=pairs, expects=writes,
+    )  # fmt: skip
+    yield Component(
+        "infill", f"{_WRITERS}:Infill", "likelihood of the right texts, with their sources and without",
+        consumes=pairs, expects=writes,
+    )  # fmt: skip
+
+
+@hookimpl
+def maskwright_pipelines():
+    yield Component(
+        "show-masks", f"{_EVALUATORS}:ShowMasks", "draw what a masker hides of a text as training goes on",
+        provides={"torch", "masks"}, consumes={"text"},
+    )  # fmt: skip
+    yield Component(
+        "show-pseudo", f"{_PSEUDO}:ShowPseudo", "draw the extended input of PMLM for a text, and who reads whom",
+        provides={"torch", "layout", "matrix"}, consumes={"text"}, paper=_PMLM,
+    )  # fmt: skip
+    yield Component(
+        "generate", f"{_WRITERS}:Generate", "write a text for each item from its text",
+        provides={"torch", "generated", "complete", "score", "source_cut"}, consumes={"text"},
     )  # fmt: skip
 
 

@@ -24,8 +24,8 @@ _TAG_NUMBERS = {tag: number for number, tag in enumerate(UPOS)}
 class TextPrepare:
     """Items with `text`, or `text` and `other` as a pair -> a batch as long as its longest text.
 
-    `tokens` int64 ids · `real` bool, False for padding · `special` bool, tokens that stand for no text · `word` int64,
-    which word of the row a token belongs to, -1 for special tokens and padding · `segment` int64, 1 in the second text ·
+    `tokens` int64 ids; `real` bool, False for padding; `special` bool, tokens that stand for no text; `word` int64,
+    which word of the row a token belongs to, -1 for special tokens and padding; `segment` int64, 1 in the second text;
     `cut` int64 (B,), tokens that did not fit into `length`. Where all items have them: `label`, and `tag` from `tags`.
     """
 
@@ -45,21 +45,21 @@ class TextPrepare:
                 tags_of_tokens(encoding, item["tags"], text)
                 for encoding, item, text in zip(found, items, texts, strict=True)
             ]
-            batch["tag"] = _pad(tags, NO_WORD)
+            batch["tag"] = padded(tags, NO_WORD)
         return batch
 
     def _padded(self, found: Sequence[Encoding]) -> dict[str, Tensor]:
         specials = np.zeros(self.codec.vocabulary, bool)
         specials[list(self.codec.specials.all)] = True
         ids = [np.array(encoding.ids, np.int64) for encoding in found]
-        tokens = _pad(ids, self.codec.specials.pad)
-        real = _pad([np.ones(len(row), np.int64) for row in ids], 0).bool()
+        tokens = padded(ids, self.codec.specials.pad)
+        real = padded([np.ones(len(row), np.int64) for row in ids], 0).bool()
         return {
             "tokens": tokens,
             "real": real,
             "special": torch.from_numpy(specials)[tokens] | ~real,
-            "word": _pad([words_of_tokens(encoding) for encoding in found], NO_WORD),
-            "segment": _pad([np.array(encoding.type_ids, np.int64) for encoding in found], 0),
+            "word": padded([words_of_tokens(encoding) for encoding in found], NO_WORD),
+            "segment": padded([np.array(encoding.type_ids, np.int64) for encoding in found], 0),
             "cut": torch.tensor([_lost(encoding) for encoding in found]),
         }
 
@@ -75,7 +75,7 @@ def _text(item: Item, field: str) -> str:
     return text
 
 
-def _pad(rows: Sequence[np.ndarray], fill: int) -> Tensor:
+def padded(rows: Sequence[np.ndarray], fill: int) -> Tensor:
     """int64 rows of different lengths -> (B, T)"""
     made = np.full((len(rows), max((len(row) for row in rows), default=0)), fill, np.int64)
     for row, values in zip(made, rows, strict=True):

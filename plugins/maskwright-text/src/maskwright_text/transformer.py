@@ -3,19 +3,22 @@
 `B` batch, `T` tokens, `D` width, `H` heads, `V` vocabulary. Hidden tokens enter as the mask token.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from maskwright.errors import UserError
+from maskwright.step import Step
 from maskwright_text.text_batches import TextPrepare
 from maskwright_text.vocabulary import VocabularyHead
 from maskwright_torch.blocks import Block, Cache, RelativeBias
-from maskwright_torch.contracts import ROWS, Batch, Encoded, Space, Units
+from maskwright_torch.contracts import ROWS, Baseline, Batch, Encoded, Space, Units
 from maskwright_torch.part import Part
 
 Pool = Literal["mean", "first"]
+Item = Mapping[str, Any]
 
 INIT_STD = 0.02
 
@@ -129,16 +132,21 @@ class TextTransformer(Part):
         `context`: the first so many rows read none but the first so many columns, which saves work.
         `index` int64 (B, K): give the states of these rows alone.
         """
+        last, limit = int(position.max()), self.positions.num_embeddings
+        if last >= limit:
+            raise UserError(
+                f"position {last} for an encoder with {limit} positions",
+                where="encoder, setting length",
+                cure="a greater length (the table of a saved encoder is repeated to fit), or shorter texts",
+            )
         x = self._embed(tokens, position, segment)
         bias = self._bias(attend[:, None], position, position, x.dtype)
-        inner = bias[..., :context, :context] if context else None
+        rest, inner = bias[..., context:, :], self._everything_or(bias[..., :context, :context])
         for number, block in enumerate(self.blocks):
-            only = index if number == self.depth - 1 else None
-            if inner is None or only is not None:
-                x = block(x, bias if only is None else _rows(bias, only), only=only)
+            if index is not None and number == self.depth - 1:
+                x = block(x, _rows(bias, index), only=index)
             else:
-                appended = block(x, bias[..., context:, :], only=x.shape[1] - context)
-                x = torch.cat([block(x[:, :context], inner), appended], dim=1)
+                x = block(x, rest, context=context, inner=inner)
         return self.norm(x)
 
     def extend(
@@ -166,6 +174,13 @@ class TextTransformer(Part):
         tokens, real = batch["tokens"], batch["real"]
         if hidden is not None:
             tokens = torch.where(hidden, self.space.mask_id, tokens)
+        length = self.positions.num_embeddings
+        if tokens.shape[1] > length:
+            raise UserError(
+                f"a text of {tokens.shape[1]} tokens for an encoder of {length} positions",
+                where="encoder, setting length",
+                cure="a greater length, or shorter texts",
+            )
         position = torch.arange(tokens.shape[1], device=tokens.device)[None]
         x = self._embed(tokens, position, batch.get("segment"))
         bias: Tensor | None = real[:, None, None, :]
@@ -179,12 +194,6 @@ class TextTransformer(Part):
         return self.norm(x)
 
     def _embed(self, tokens: Tensor, position: Tensor, segment: Tensor | None) -> Tensor:
-        if int(tokens.shape[1]) > self.space.grid[0] and position.shape[0] == 1:
-            raise UserError(
-                f"a text of {tokens.shape[1]} tokens for an encoder of {self.space.grid[0]} positions",
-                where="encoder, setting length",
-                cure="a greater length, or shorter texts",
-            )
         x = self.tokens(tokens) + self.positions(position)
         x = x + (self.segments.weight[0] if segment is None else self.segments(segment))
         return self.drop(self.norm_in(x))
@@ -193,9 +202,13 @@ class TextTransformer(Part):
         """bool (B, 1, Q, M), with the relative bias added where there is one: float (B, H, Q, M)."""
         if self.relative is None:
             return attend
-        # The lowest finite number instead of -inf: a row that may read nothing stays finite.
-        lowest = torch.finfo(dtype).min
+        # Finite, in bfloat16 too, so that a row that may read nothing stays finite.
+        lowest = max(torch.finfo(dtype).min, torch.finfo(torch.bfloat16).min)
         return self.relative(queries, keys).to(dtype).masked_fill(~attend, lowest)
+
+    def _everything_or(self, bias: Tensor) -> Tensor | None:
+        """None where all is read and nothing added: the kernel without a mask is the fastest."""
+        return None if self.relative is None and bool(bias.all()) else bias
 
     # -- weights of another shape, layers, controls --------------------------------------------------------------
 
@@ -207,6 +220,12 @@ class TextTransformer(Part):
             times = -(-length // len(saved))
             state["positions.weight"] = saved.repeat(times, 1)[:length].clone()
         return state
+
+    def baseline(self, known: Sequence[Item], asked: Sequence[Item], step: Step) -> Baseline:
+        """TF-IDF, which an encoder of texts has to beat."""
+        from maskwright_text.tfidf_control import tfidf
+
+        return tfidf(known, asked)
 
     def layer_of(self, name: str) -> int:
         """0 for what comes before the blocks, k + 1 for block k, depth + 1 for what follows: for layer-wise rates."""

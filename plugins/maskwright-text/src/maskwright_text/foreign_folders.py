@@ -1,0 +1,130 @@
+"""Folders of transformers opened as masked language models, whole, in float32; nothing in them is ever run as code."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from maskwright.errors import UserError
+from maskwright_text.codecs import Loaded
+from maskwright_text.foreign_config import FolderConfig, read_folder
+from maskwright_text.notices import note
+from maskwright_torch.part import seeded
+
+Attention = Literal["sdpa", "eager"]
+
+HeadWeights = dict[str, Tensor]
+"""Weights of a VocabularyHead by their names in it."""
+
+
+@attrs.frozen(eq=False)
+class Opened:
+    """A folder's model and tokenizer."""
+
+    config: FolderConfig
+    model: Any
+    """transformers' …ForMaskedLM; its `base_model` is the network without the head."""
+    codec: Loaded
+    head: HeadWeights | None
+    """None where the folder has no head for masked tokens."""
+
+
+def open_folder(folder: Path, attention: Attention = "sdpa") -> Opened:
+    """Model and tokenizer of a folder; UserError where one is missing, damaged, or does not fit the other."""
+    config = read_folder(folder)
+    model, missing = _opened(config, attention)
+    head = config.architecture.head
+    if lacking := sorted(name for name in missing if not head.holds(name)):
+        raise UserError(
+            f"{folder} lacks weights of its model",
+            where=str(folder),
+            why=", ".join(lacking[:6]) + (f" and {len(lacking) - 6} more" if len(lacking) > 6 else ""),
+            cure="save the model again with save_pretrained",
+        )
+    codec = Loaded(folder, cure="save the tokenizer into the folder of the model, with save_pretrained")
+    rows = model.get_input_embeddings().weight.shape[0]
+    if codec.vocabulary > rows:
+        raise UserError(
+            f"the tokenizer in {folder} has {codec.vocabulary} tokens, the model only {rows}",
+            where=str(folder),
+            why="a token without a row in the table could not be read",
+            cure="the tokenizer that the model was trained with, or model.resize_token_embeddings",
+        )
+    return Opened(config, model, codec, _head_of(config, model, missing))
+
+
+def _transformers() -> Any:
+    try:
+        import transformers
+    except ImportError as error:
+        raise UserError(
+            "transformers cannot be imported", why=str(error), cure="pip install transformers"
+        ) from None
+    return transformers
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without transformers' progress bars and tables of keys: what matters is said in our words."""
+    log = _transformers().utils.logging
+    level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(level)
+        if bars:
+            log.enable_progress_bar()
+
+
+def _opened(config: FolderConfig, attention: Attention) -> tuple[Any, set[str]]:
+    """The model in evaluation mode, and the names of tensors that the folder does not have."""
+
+    def load() -> Any:
+        return _transformers().AutoModelForMaskedLM.from_pretrained(
+            config.folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            attn_implementation=attention,
+            output_loading_info=True,
+        )
+
+    try:
+        with quiet():
+            model, told = seeded(0, load)  # what is missing is drawn, and must not move other draws
+    except UserError:
+        raise
+    except Exception as error:  # transformers raises many kinds
+        raise UserError(
+            f"the model in {config.folder} cannot be opened",
+            where=str(config.folder),
+            why=next(
+                (line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__
+            )[:300],
+            cure=f"save it again with save_pretrained: config.json of a {config.model_type} and its weights, "
+            "model.safetensors",
+        ) from None
+    return model.eval(), set(told["missing_keys"])
+
+
+def _head_of(config: FolderConfig, model: nn.Module, missing: set[str]) -> HeadWeights | None:
+    """The weights of the folder's own head, or None where a new one has to be trained."""
+    head = config.architecture.head
+    lacking = [name for name in missing if head.holds(name)]
+    state = model.state_dict()
+    tied = torch.equal(state[head.table], model.get_input_embeddings().weight)  # type: ignore[operator]
+    if lacking or not tied:
+        why = "has no head for masked tokens" if lacking else "has a head with a table of tokens of its own"
+        note(f"the model in {config.folder} {why}: an objective that needs one starts with a new head")
+        return None
+    parts = {
+        "dense.weight": f"{head.dense}.weight", "dense.bias": f"{head.dense}.bias",
+        "norm.weight": f"{head.norm}.weight", "norm.bias": f"{head.norm}.bias", "bias": head.bias,
+    }  # fmt: skip
+    return {ours: state[theirs].clone() for ours, theirs in parts.items() if theirs in state}

@@ -1,0 +1,149 @@
+"""Pairs of a source and a target as tensors, and the ways to lay them out for one pass with a loss at target tokens.
+
+The source is `[CLS] text [SEP]` and comes first; the target is `summary [SEP]` and goes by the positions that follow
+the true end of the source, whatever the padding. `B` rows, `S` source and `T` target tokens, `M` tokens of a layout.
+"""
+
+from collections.abc import Sequence
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+from maskwright.errors import UserError
+from maskwright.step import Step
+from maskwright_text.codecs import TextCodec
+from maskwright_text.text_batches import Item, TextPrepare, padded
+from maskwright_torch.contracts import Batch
+
+SOURCE, TARGET = 0, 1
+"""Segments."""
+
+
+@attrs.frozen
+class SourcePrepare:
+    """Items with `text` -> `tokens`, `real` (B, S) and `cut` (B,), the tokens of each that did not fit."""
+
+    codec: TextCodec
+    length: int
+
+    def __call__(self, items: Sequence[Item], step: Step) -> dict[str, Tensor]:
+        texts = [{name: item[name] for name in ("id", "text") if name in item} for item in items]
+        batch = TextPrepare(self.codec, self.length)(texts, step)
+        return {name: batch[name] for name in ("tokens", "real", "cut")}
+
+
+@attrs.frozen
+class PairPrepare:
+    """Items with `text` and `summary` -> beside the source `target`, `target_real` (B, T) and `target_cut` (B,)."""
+
+    codec: TextCodec
+    source_length: int
+    target_length: int
+
+    def __call__(self, items: Sequence[Item], step: Step) -> dict[str, Tensor]:
+        batch = SourcePrepare(self.codec, self.source_length)(items, step)
+        targets = self._targets(items)
+        # A target that is cut has no [SEP]: a model must not learn to end in the middle of a sentence.
+        kept = [target[: self.target_length] for target in targets]
+        batch["target"] = padded(kept, self.codec.specials.pad)
+        batch["target_real"] = padded([np.ones(len(target), np.int64) for target in kept], 0).bool()
+        batch["target_cut"] = torch.tensor([max(len(t) - self.target_length, 0) for t in targets])
+        return batch
+
+    def _targets(self, items: Sequence[Item]) -> list[np.ndarray]:
+        """int64 tokens of each summary with [SEP], not cut."""
+        found = []
+        for item, encoding in zip(items, self.codec.encode([_summary(item) for item in items]), strict=True):
+            marks = zip(encoding.ids, encoding.special_tokens_mask, strict=True)
+            words = [token for token, special in marks if not special]
+            if not words:
+                raise UserError(
+                    f'the summary of the item "{item.get("id", "")}" is empty',
+                    where="objective:seq2seq",
+                    why="there would be nothing to learn to write",
+                    cure="leave the item out, or give it a summary",
+                )
+            found.append(np.array([*words, self.codec.specials.sep], np.int64))
+        return found
+
+
+def _summary(item: Item) -> str:
+    summary = item.get("summary")
+    if not isinstance(summary, str):
+        raise UserError(
+            f'the item "{item.get("id", "")}" has no summary',
+            where="objective:seq2seq",
+            why=f"it has {', '.join(sorted(map(str, item)))}; the summary is what a model learns to write",
+            cure="a data set whose items have text and summary, or the columns that hold them",
+        )
+    return summary
+
+
+@attrs.frozen(eq=False)
+class Layout:
+    """One pass through the encoder: what enters, who reads whom, and where which token is to be predicted."""
+
+    tokens: Tensor
+    """int64 (B, M)"""
+    position: Tensor
+    """int64 (B, M)"""
+    segment: Tensor
+    """int64 (B, M)"""
+    attend: Tensor
+    """bool (B, M, M): row reads column."""
+    context: int
+    """S: the source, which reads nothing but itself."""
+    index: Tensor
+    """int64 (B, T): where each target token is predicted."""
+
+
+def pseudo_masks(batch: Batch, seen: Tensor, pseudo: Tensor) -> Layout:
+    """Source, target, and a pseudo mask for each target token, which reads the source, what is before, and itself.
+
+    `seen` int64 (B, T): the target as later tokens read it; `pseudo` int64 (B, T): what stands in the pseudo masks.
+    """
+    count = seen.shape[1]
+    before = torch.ones(count, count, dtype=torch.bool, device=seen.device).tril()
+    itself = torch.eye(count, dtype=torch.bool, device=seen.device)
+    tokens_read = torch.cat([before, torch.zeros_like(itself)], dim=1)
+    masks_read = torch.cat([before & ~itself, itself], dim=1)
+    inside = torch.cat([tokens_read, masks_read])
+    places = torch.arange(count, device=seen.device)
+    return _layout(batch, torch.cat([seen, pseudo], dim=1), places.repeat(2), inside, first=count)
+
+
+def in_place(batch: Batch, seen: Tensor) -> Layout:
+    """Source and target, each token reads what is before and itself: right where masks stand in `seen` (B, T).
+
+    With the start token before it and the last one left out, the target is shifted, and predicts the next token.
+    """
+    count = seen.shape[1]
+    before = torch.ones(count, count, dtype=torch.bool, device=seen.device).tril()
+    return _layout(batch, seen, torch.arange(count, device=seen.device), before, first=0)
+
+
+def _layout(batch: Batch, appended: Tensor, places: Tensor, inside: Tensor, first: int) -> Layout:
+    """`appended` (B, A) behind the source at `places` (A,) of the target, reading each other as `inside` (A, A) says.
+
+    Predictions are those of `appended` from `first` on.
+    """
+    source, real = batch["tokens"], batch["real"]
+    rows, context = source.shape
+    total = context + appended.shape[1]
+    attend = torch.zeros(rows, total, total, dtype=torch.bool, device=source.device)
+    attend[:, :, :context] = real[:, None, :]
+    attend[:, context:, context:] = inside
+    sources = torch.arange(context, device=source.device).expand(rows, -1)
+    segment = torch.full((total,), TARGET, device=source.device)
+    segment[:context] = SOURCE
+    index = torch.arange(context + first, total, device=source.device)
+    return Layout(
+        tokens=torch.cat([source, appended], dim=1),
+        position=torch.cat([sources, real.sum(dim=1, keepdim=True) + places], dim=1),
+        segment=segment.expand(rows, -1),
+        attend=attend,
+        context=context,
+        index=index.expand(rows, -1),
+    )

@@ -1,0 +1,71 @@
+"""How near written texts are to right ones: ROUGE, BLEU, and whether they are the same."""
+
+import importlib.util
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import attrs
+
+from maskwright.errors import UserError
+
+METRICS: Mapping[str, Literal["max", "min"]] = {
+    "rouge1": "max",
+    "rouge2": "max",
+    "rougeL": "max",
+    "bleu": "max",
+    "exact": "max",
+}
+"""ROUGE is the F-measure; all between 0 and 1, BLEU between 0 and 100."""
+
+_ROUGE = ("rouge1", "rouge2", "rougeL")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s")
+
+
+@attrs.frozen
+class Scores:
+    """Of a list of texts."""
+
+    values: dict[str, float]
+    rows: list[dict[str, float]]
+    """ROUGE and exact match of each; BLEU is one of the whole."""
+
+
+def require_metrics(where: str) -> None:
+    """UserError with the pip line where the libraries are missing."""
+    lacking = [name for name in ("rouge_score", "sacrebleu") if importlib.util.find_spec(name) is None]
+    if lacking:
+        raise UserError(
+            f"{' and '.join(lacking)} cannot be found",
+            where=where,
+            why="ROUGE and BLEU are computed by their usual libraries",
+            cure="pip install maskwright-text[metrics]",
+        )
+
+
+def score(written: Sequence[str], right: Sequence[str]) -> Scores:
+    """Each text against the right one at the same place. Words are compared without their endings, as ROUGE does."""
+    import sacrebleu
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer = RougeScorer(list(_ROUGE), use_stemmer=True)
+    rows = []
+    for text, truth in zip(written, right, strict=True):
+        found = scorer.score(truth, text)
+        rows.append(
+            {name: float(found[name].fmeasure) for name in _ROUGE} | {"exact": float(_same(text, truth))}
+        )
+    values = {name: sum(row[name] for row in rows) / len(rows) for name in (*_ROUGE, "exact")}
+    # The data set as a whole: BLEU is no mean over texts.
+    values["bleu"] = float(sacrebleu.corpus_bleu(list(written), [list(right)]).score)
+    return Scores({name: values[name] for name in METRICS}, rows)
+
+
+def _same(text: str, truth: str) -> bool:
+    """But for white space."""
+    return text.split() == truth.split()
+
+
+def first_sentence(text: str) -> str:
+    """What stands before the first full stop, question or exclamation mark that is followed by white space."""
+    return _SENTENCE_END.split(text.strip(), maxsplit=1)[0]

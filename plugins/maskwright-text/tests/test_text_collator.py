@@ -1,0 +1,186 @@
+"""MaskingCollator: the masks of objective:mlm in a training loop that is not ours, with workers and after a resume."""
+
+from typing import Any
+
+import pytest
+import torch
+from text_models import SENTENCES, model, sentences
+from torch.utils.data import DataLoader
+from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
+
+from maskwright import Step, UserError
+from maskwright.contracts import items_of
+from maskwright.schedules import mrd_linear
+from maskwright_text.collator import MaskingCollator
+from maskwright_text.maskers import TokenMasker, WholeWordMasker
+from maskwright_text.mlm import Corruption
+from maskwright_text.weighted import WeightedMasker
+from maskwright_torch.batches import collate
+from maskwright_torch.maskers import RandomMasker
+from maskwright_torch.part import seeded
+
+TOTAL = 8
+
+
+@pytest.fixture(scope="module")
+def subject() -> Any:
+    return model(kind="bpe", vocabulary=290, ratio={"use": "mrd-linear", "p": 0.3}, masker="whole-word")
+
+
+@pytest.fixture(scope="module")
+def tokenizer(subject: Any) -> Any:
+    names = {f"{role}_token": f"[{role.upper()}]" for role in ("pad", "unk", "cls", "sep", "mask")}
+    return PreTrainedTokenizerFast(tokenizer_object=subject.encoder.codec.tokenizer, **names)
+
+
+def features(tokenizer: Any, texts: Any = SENTENCES) -> list[dict[str, Any]]:
+    encoded = tokenizer(list(texts), truncation=True, max_length=48)
+    return [
+        {"input_ids": encoded["input_ids"][n], "word_ids": encoded.word_ids(n), "rows": 100 + n}
+        for n in range(len(texts))
+    ]
+
+
+def masking(tokenizer: Any, **changes: Any) -> MaskingCollator:
+    settings = {
+        "masker": WholeWordMasker(),
+        "schedule": mrd_linear(0.3),
+        "total_steps": TOTAL,
+        "seed": 4,
+        **changes,
+    }
+    return MaskingCollator(tokenizer, **settings)
+
+
+@pytest.mark.parametrize("number", [0, 3, 7])
+def test_masks_and_tokens_are_those_of_the_objective_for_the_same_rows(
+    subject: Any, tokenizer: Any, number: int
+):
+    found = masking(tokenizer)
+    batch = found.mask_batch(found(features(tokenizer)), number)
+    items = list(items_of(sentences(), "test", Step()))
+    own = collate(items, range(100, 106), subject.prepare, Step())
+    step = Step(4, number, TOTAL)
+    hidden = subject.choose(own, step)
+    seen, masked = subject.corrupted(own, hidden, step)
+    assert torch.equal(batch["labels"] != -100, hidden)
+    assert torch.equal(batch["labels"][hidden], own["tokens"][hidden])
+    assert torch.equal(batch["input_ids"], torch.where(masked, 4, seen["tokens"]))
+    assert torch.equal(batch["attention_mask"].bool(), own["real"])
+
+
+def test_special_tokens_and_padding_get_no_label(tokenizer: Any):
+    found = masking(tokenizer, schedule=0.9, masker=TokenMasker("bernoulli"))
+    padded = found(features(tokenizer))
+    batch = found.mask_batch(padded, 0)
+    special = torch.isin(padded["input_ids"], torch.arange(5))
+    assert bool((batch["labels"][special] == -100).all())
+    assert (batch["labels"] != -100).sum() > 0.8 * (~special).sum()
+    visible = batch["labels"] == -100
+    assert torch.equal(batch["input_ids"][visible], padded["input_ids"][visible])
+
+
+def test_the_ratio_moves_with_loader_workers(tokenizer: Any):
+    """What breaks the usual pattern: workers hold a copy of the collator from when they were started."""
+    found = masking(tokenizer, masker=RandomMasker(), floor=0.0)
+    data = [{**feature, "rows": n} for n, feature in enumerate(features(tokenizer, SENTENCES[:2] * TOTAL))]
+    shares, masks = {}, {}
+    for workers in (0, 2):
+        loader = DataLoader(data, batch_size=2, num_workers=workers, collate_fn=found)  # type: ignore[arg-type]
+        batches = [found.mask_batch(batch, number) for number, batch in enumerate(loader)]
+        masks[workers] = [(batch["labels"] != -100).tolist() for batch in batches]
+        shares[workers] = [float((batch["labels"] != -100).sum()) for batch in batches]
+    assert masks[0] == masks[2]
+    assert len(shares[2]) == TOTAL
+    assert shares[2] == sorted(shares[2], reverse=True) and shares[2][0] > 4 * shares[2][-1]
+
+
+def test_a_step_has_its_masks_whatever_was_asked_before(tokenizer: Any):
+    first, again = masking(tokenizer), masking(tokenizer)
+    batch = first(features(tokenizer))
+    walked = [first.mask_batch(batch, number)["labels"] for number in range(TOTAL)]
+    assert torch.equal(again.mask_batch(batch, 5)["labels"], walked[5])
+    assert not torch.equal(walked[4], walked[5])
+    assert not torch.equal(masking(tokenizer, seed=5).mask_batch(batch, 5)["labels"], walked[5])
+
+
+def test_beyond_the_last_step_the_schedule_keeps_its_end_value(tokenizer: Any):
+    found = masking(tokenizer, schedule=mrd_linear(0.3), floor=0.1, masker=RandomMasker())
+    batch = found(features(tokenizer)[5:])
+    counts = [
+        int((found.mask_batch(batch, number)["labels"] != -100).sum()) for number in (TOTAL, TOTAL + 50)
+    ]
+    assert counts == [int(0.1 * len(features(tokenizer)[5]["input_ids"]) - 0.2 + 0.5)] * 2
+
+
+def test_texts_without_rows_are_known_by_their_tokens(tokenizer: Any):
+    bare = [{"input_ids": feature["input_ids"]} for feature in features(tokenizer)]
+    found = masking(tokenizer, masker=RandomMasker())
+    batch, turned = found(bare), found(bare[::-1])
+    assert torch.equal(found.mask_batch(batch, 1)["labels"].flip(0), found.mask_batch(turned, 1)["labels"])
+    assert len(batch["rows"].unique()) == 6
+
+
+def test_whole_words_and_what_else_features_bring(tokenizer: Any):
+    given = features(tokenizer)
+    for feature in given:
+        feature["token_type_ids"] = [0] * len(feature["input_ids"])
+    found = masking(tokenizer, corruption=Corruption(1.0, 0.0))
+    batch = found.mask_batch(found(given), 0)
+    assert batch.keys() == {"input_ids", "attention_mask", "labels", "token_type_ids"}
+    for row, feature in zip((batch["labels"] != -100).tolist(), given, strict=True):
+        words = [w for w, hidden in zip(feature["word_ids"], row, strict=False) if hidden]
+        assert all(feature["word_ids"].count(word) == words.count(word) for word in words)
+    assert torch.equal(batch["input_ids"] == 4, batch["labels"] != -100)
+
+
+def test_a_model_of_transformers_learns_from_these_batches(tokenizer: Any):
+    """The loop that a Trainer runs, written out: three updates of two pieces each, with a worker."""
+    config = BertConfig(
+        vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=48, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+    )  # fmt: skip
+    network = seeded(1, lambda: BertForMaskedLM(config))
+    optimiser = torch.optim.AdamW(network.parameters(), lr=5e-3)
+    found = masking(tokenizer, total_steps=3)
+    loader = DataLoader(features(tokenizer), batch_size=1, num_workers=1, collate_fn=found)  # type: ignore[arg-type]
+    losses = []
+    for piece, batch in enumerate(loader):
+        loss = network(**found.mask_batch(batch, piece // 2)).loss
+        loss.backward()
+        losses.append(float(loss.detach()))
+        if piece % 2:
+            optimiser.step()
+            optimiser.zero_grad()
+    assert len(losses) == 6 and sum(losses[4:]) < sum(losses[:2])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"total_steps": 0}, "total_steps is 0\n  where: MaskingCollator\n  do:    the number of updates"),
+        ({"masker": WeightedMasker("token-loss")}, "WeightedMasker remembers losses or counts of tokens, which "
+         "a foreign training loop neither tells it nor keeps\n  where: MaskingCollator, masker\n  do:    a masker"),
+        ({"masker": WeightedMasker("frequency")}, "WeightedMasker remembers losses or counts of tokens"),
+        ({"schedule": mrd_linear(0.6)}, "the ratio goes from 0 to 1.2"),
+        ({"schedule": 0.0}, "the ratio goes from 0 to 0"),
+    ],
+)  # fmt: skip
+def test_settings_that_cannot_work_are_refused(tokenizer: Any, changes: dict[str, Any], message: str):
+    with pytest.raises(UserError) as caught:
+        masking(tokenizer, **changes)
+    assert message in str(caught.value)
+
+
+def test_a_tokenizer_without_a_mask_token_and_batches_of_others_are_refused(subject: Any, tokenizer: Any):
+    bare = PreTrainedTokenizerFast(tokenizer_object=subject.encoder.codec.tokenizer, pad_token="[PAD]")
+    with pytest.raises(UserError) as caught:
+        masking(bare)
+    assert "has no mask token\n  where: MaskingCollator, tokenizer.mask_token_id" in str(caught.value)
+    found = masking(tokenizer)
+    batch = {name: tensor for name, tensor in found(features(tokenizer)).items() if name != "rows"}
+    with pytest.raises(UserError, match="the batch has no rows\n.*mask_batch\n.*attention_mask, input_ids, word_ids\n.*"
+                                        "remove_unused_columns=False"):  # fmt: skip
+        found.mask_batch(batch, 0)
+    with pytest.raises(UserError, match="wants word for each unit"):
+        found.mask_batch(found([{"input_ids": [2, 9, 3]}]), 0)
