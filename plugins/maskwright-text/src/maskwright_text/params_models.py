@@ -66,7 +66,10 @@ class Subwords:
 
     def check(self):
         if self.model == "bpe" and self.vocabulary < _BYTES:
-            yield "vocabulary", f"{self.vocabulary} is too few: bpe begins with {_BYTES} tokens, one for each byte"
+            yield (
+                "vocabulary",
+                f"{self.vocabulary} is too few: bpe begins with {_BYTES} tokens, one for each byte",
+            )
 
     def build(self):
         from maskwright_text.codecs import Subwords as Built

@@ -12,15 +12,13 @@ from torch import Tensor, nn
 from maskwright.errors import UserError
 from maskwright.step import Step
 from maskwright_text.text_batches import TextPrepare
-from maskwright_text.vocabulary import VocabularyHead
+from maskwright_text.vocabulary import VocabularyHead, initial_std
 from maskwright_torch.blocks import Block, Cache, RelativeBias
 from maskwright_torch.contracts import ROWS, Baseline, Batch, Encoded, Space, Units
 from maskwright_torch.part import Part
 
 Pool = Literal["mean", "first"]
 Item = Mapping[str, Any]
-
-INIT_STD = 0.02
 
 
 class TextTransformer(Part):
@@ -67,7 +65,7 @@ class TextTransformer(Part):
         """New weights, as at the start."""
         for part in self.modules():
             if isinstance(part, nn.Linear | nn.Embedding):
-                nn.init.normal_(part.weight, std=INIT_STD)
+                nn.init.normal_(part.weight, std=initial_std(self.width))
             if isinstance(part, nn.Linear) and part.bias is not None:
                 nn.init.zeros_(part.bias)
             if isinstance(part, nn.LayerNorm):
