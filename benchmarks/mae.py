@@ -10,10 +10,7 @@ Results go to benchmarks/results/mae.json.
 
 import argparse
 import copy
-import json
 import os
-import platform
-import statistics
 import sys
 import tempfile
 import time
@@ -22,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from timing import THREADS, alternate, keep, ratios, show
 
 from maskwright import Step
 from maskwright_torch.noise import uniform
 from maskwright_vision.params_data import Augmented, ImageFolder
 from maskwright_vision.params_models import Mae, Vit, VitFull
 
-THREADS = 2
 SIZES = {
     "64 px / 8, 192 x 6, decoder 96 x 2, batch 32": (64, 8, 192, 6, 3, 96, 2, 3, 32),
     "ViT-S/16, 224 px, decoder 192 x 4, batch 4": (224, 16, 384, 12, 6, 192, 4, 6, 4),
@@ -51,20 +48,6 @@ def pictures(count: int, image: int) -> torch.Tensor:
     noise = uniform(1, torch.arange(count * 3 * image), image).float().view(count, 3, image, image)
     smooth = torch.nn.functional.avg_pool2d(noise, 5, 1, 2)
     return (smooth - smooth.mean()) / smooth.std()
-
-
-def alternate(
-    variants: dict[str, Callable[[], object]], repeats: int, clock: Callable[[], float]
-) -> dict[str, float]:
-    """Median milliseconds of each; they take turns, so that a busy moment hits all."""
-    times: dict[str, list[float]] = {name: [] for name in variants}
-    for number in range(repeats + 2):
-        for name, call in variants.items():
-            start = clock()
-            call()
-            if number > 1:
-                times[name].append(1e3 * (clock() - start))
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 # -- against transformers ------------------------------------------------------------------------------------
@@ -139,11 +122,6 @@ def layer_weight(peer: Any, name: str) -> torch.nn.Parameter:
         and key.endswith((f"{name}.weight", f"{name[0]}_proj.weight"))
     )
     return found
-
-
-def ratios(times: dict[str, float]) -> dict[str, float]:
-    """Each variant's time over ours."""
-    return {name: round(value / times["ours"], 3) for name, value in times.items() if name != "ours"}
 
 
 # -- visible only against mask tokens ------------------------------------------------------------------------
@@ -239,16 +217,6 @@ def input_share(repeats: int) -> dict[str, Any]:
 # -- all of it -----------------------------------------------------------------------------------------------
 
 
-def show(title: str, found: dict[str, Any]) -> None:
-    print(f"\n{title}")
-    for key, value in found.items():
-        if isinstance(value, dict):
-            value = ", ".join(
-                f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in value.items()
-            )
-        print(f"  {key}: {value}", flush=True)
-
-
 def sections(wanted: Iterable[str], quick: bool) -> dict[str, Any]:
     repeats = 4 if quick else 15
     results: dict[str, Any] = {}
@@ -281,15 +249,6 @@ def main() -> int:
     if not options.quick:
         keep("mae", results)
     return 0
-
-
-def keep(name: str, results: dict[str, Any]) -> None:
-    """Write results to benchmarks/results/; sections that were not run now stay as they were."""
-    machine = {"python": platform.python_version(), "torch": torch.__version__, "cores": os.cpu_count()}
-    out = Path(__file__).parent / "results" / f"{name}.json"
-    before = json.loads(out.read_text())["results"] if out.is_file() else {}
-    report = {"machine": machine, "threads": THREADS, "results": before | results}
-    out.write_text(json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

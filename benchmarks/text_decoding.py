@@ -1,24 +1,13 @@
 """Speed of writing: keys and values kept, against encoding everything again at every token; and several at once.
 
-    python benchmarks/text_decoding.py            # about two minutes; needs maskwright-text
-    python benchmarks/text_decoding.py --quick    # few repeats, to see that it works
-
-Variants take turns in one process, two threads, medians. Seconds depend on the machine and on what else it does; ratios
-hold better. Results go to benchmarks/results/text_decoding.json.
+Section "decoding" of `python benchmarks/text.py`.
 """
 
-import argparse
-import json
-import os
-import platform
-import statistics
-import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
+from timing import alternate
 
 from maskwright import Step
 from maskwright_text.choosing import Decoding
@@ -28,7 +17,6 @@ from maskwright_text.params_seq2seq import Seq2Seq
 from maskwright_torch.contracts import Batch
 from maskwright_torch.noise import uniform
 
-THREADS = 2
 TARGET = 48
 SIZES = {
     "128 x 4, sources of 80 tokens, 16 texts": (128, 4, 4, 80, 16, 1),
@@ -106,36 +94,5 @@ def compare(size: tuple[int, ...], repeats: int) -> dict[str, Any]:
     }
 
 
-def alternate(variants: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median milliseconds of each; they take turns, so that a busy moment hits all."""
-    times: dict[str, list[float]] = {name: [] for name in variants}
-    for _ in range(repeats):
-        for name, call in variants.items():
-            start = time.perf_counter()
-            call()
-            times[name].append(1e3 * (time.perf_counter() - start))
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--threads", type=int, default=THREADS)
-    parser.add_argument("--quick", action="store_true", help="few repeats, to see that it works")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    results = {}
-    for title, size in SIZES.items():
-        results[title] = compare(size, 1 if options.quick else 7)
-        print(f"\n{TARGET} tokens, {title}")
-        for key, value in results[title].items():
-            print(f"  {key}: {value}", flush=True)
-    if not options.quick:
-        machine = {"python": platform.python_version(), "torch": torch.__version__, "cores": os.cpu_count()}
-        report = {"machine": machine, "threads": options.threads, "results": results}
-        out = Path(__file__).parent / "results" / "text_decoding.json"
-        out.write_text(json.dumps(report, indent=2) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def sections(quick: bool) -> dict[str, dict[str, Any]]:
+    return {f"{TARGET} tokens, {title}": compare(size, 1 if quick else 7) for title, size in SIZES.items()}

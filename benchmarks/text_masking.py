@@ -1,17 +1,14 @@
 """Speed of the maskers of text, each against the loop over rows that does the same in plain Python.
 
-    OMP_NUM_THREADS=1 python benchmarks/text_masking.py            # a minute; --quick: few repeats
-
-256 rows of 512 tokens, words of one and more, 15 % hidden, one thread, medians; both take turns, with the same tensors
-in and out. Wanted: a million tokens in a second. Seconds depend on the machine; ratios hold better.
+Section "masking" of `python benchmarks/text.py`. 256 rows of 512 tokens, words of one and more, 15 % hidden, one thread,
+medians; both take turns, with the same tensors in and out. Wanted: a million tokens in a second.
 """
 
-import argparse
 import math
 import statistics
-import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -178,20 +175,18 @@ def seconds(masker: torch.nn.Module, loop: Loop, units: Units, repeats: int) -> 
     return [statistics.median(values[1:]) for values in times]
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few repeats, to see that it works")
-    repeats = 2 if parser.parse_args().quick else 11
+def sections(quick: bool) -> dict[str, dict[str, Any]]:
+    """One thread, whatever the others have."""
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
-    units = batch()
-    print(f"{ROWS} rows of {LENGTH} tokens, {RATIO:.0%} hidden, torch {torch.__version__}, one thread")
-    print(f"{'masker':<28}{'ms':>8}{'M tokens/s':>12}{'loop, ms':>10}{'times':>8}")
+    units, found = batch(), {}
     for name, (masker, loop) in PAIRS.items():
-        own, plain = seconds(masker, loop, units, repeats)
-        rate = ROWS * LENGTH / own / 1e6
-        print(f"{name:<28}{1e3 * own:>8.1f}{rate:>12.2f}{1e3 * plain:>10.1f}{plain / own:>8.1f}", flush=True)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        own, plain = seconds(masker, loop, units, 2 if quick else 11)
+        found[f"masking {ROWS} x {LENGTH} tokens, {RATIO:.0%}, one thread: {name}"] = {
+            "milliseconds": round(1e3 * own, 1),
+            "million tokens a second": round(ROWS * LENGTH / own / 1e6, 2),
+            "plain loop over rows, milliseconds": round(1e3 * plain, 1),
+            "ratio": round(plain / own, 1),
+        }
+    torch.set_num_threads(before)
+    return found

@@ -1,25 +1,14 @@
 """Cost of both losses of PMLM in one pass: against a masked language model alone, and against a pass for each block.
 
-    python benchmarks/text_pmlm.py                   # both, about five minutes; needs maskwright-text
-    python benchmarks/text_pmlm.py --only mlm        # some of: mlm, separate
-
-A step is forward, backward and optimiser. Variants take turns in one process, medians. Seconds depend on the machine
-and on what else it does; ratios hold better. Results go to benchmarks/results/text_pmlm.json.
+Sections "pmlm" of `python benchmarks/text.py`. A step is forward, backward and optimiser.
 """
 
-import argparse
-import json
-import os
-import platform
-import statistics
-import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from timing import alternate
 from torch import Tensor
 
 from maskwright import Step
@@ -82,18 +71,6 @@ def trainer(model: torch.nn.Module, loss: Callable[[Step], Tensor]) -> Callable[
         optimiser.step()
 
     return step
-
-
-def alternate(variants: dict[str, Callable[[], None]], repeats: int) -> dict[str, float]:
-    """Median milliseconds of each; they take turns, so that a busy moment hits all."""
-    times: dict[str, list[float]] = {name: [] for name in variants}
-    for number in range(repeats + 1):
-        for name, call in variants.items():
-            start = time.perf_counter()
-            call()
-            if number:
-                times[name].append(1e3 * (time.perf_counter() - start))
-    return {name: round(statistics.median(values), 1) for name, values in times.items()}
 
 
 # -- against a masked language model alone -------------------------------------------------------------------
@@ -164,35 +141,12 @@ def against_separate(size: tuple[int, int, int], length: int, rows: int, repeats
     }  # fmt: skip
 
 
-# -- all of it -----------------------------------------------------------------------------------------------
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=["mlm", "separate"], default=["mlm", "separate"])
-    parser.add_argument("--quick", action="store_true", help="one size, few repeats, to see that it works")
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    repeats = 3 if options.quick else 15
-    results: dict[str, Any] = {}
-    for label, size in list(SIZES.items())[: 1 if options.quick else None]:
-        if "mlm" in options.only:
-            title = f"one pass against mlm alone, 512 tokens, batch 4, {label}"
-            results[title] = against_mlm(size, 512, 4, repeats)
-            print(f"{title}: {results[title]}", flush=True)
-        if "separate" in options.only:
-            title = f"one pass against separate passes, 128 tokens, batch 8, {label}"
-            results[title] = against_separate(size, 128, 8, max(repeats // 3, 2))
-            print(f"{title}: {results[title]}", flush=True)
-    machine = {"python": platform.python_version(), "torch": torch.__version__, "cores": os.cpu_count()}
-    if not options.quick:  # sections that were not run now stay as they were
-        out = Path(__file__).parent / "results" / "text_pmlm.json"
-        before = json.loads(out.read_text())["results"] if out.is_file() else {}
-        report = {"machine": machine, "threads": options.threads, "results": before | results}
-        out.write_text(json.dumps(report, indent=2) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def sections(quick: bool) -> dict[str, dict[str, Any]]:
+    repeats = 3 if quick else 15
+    found = {}
+    for label, size in list(SIZES.items())[: 1 if quick else None]:
+        title = f"one pass against mlm alone, 512 tokens, batch 4, {label}"
+        found[title] = against_mlm(size, 512, 4, repeats)
+        title = f"one pass against separate passes, 128 tokens, batch 8, {label}"
+        found[title] = against_separate(size, 128, 8, max(repeats // 3, 2))
+    return found

@@ -24,7 +24,8 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from mae import SIZES, THREADS, keep, show
+from mae import SIZES
+from timing import THREADS, keep, show
 
 from maskwright import api
 from maskwright_torch import loop
