@@ -1,7 +1,7 @@
 """Speed of the maskers of text, each against the loop over rows that does the same in plain Python.
 
-Section "masking" of `python benchmarks/text.py`. 256 rows of 512 tokens, words of one and more, 15 % hidden, one thread,
-medians; both take turns, with the same tensors in and out. Wanted: a million tokens in a second.
+Section "masking" of `python benchmarks/text.py`. 256 rows of 512 tokens, words of one and more, 15 % hidden, one
+thread, medians; both take turns, with the same tensors in and out. Wanted: a million tokens in a second.
 """
 
 import math

@@ -121,6 +121,11 @@ class LoadedRun:
 
     def pipeline(self, name: str = "", settings: Mapping[str, Any] | Iterable[str] = ()) -> Pipeline:
         """The run's part put to work; `name` may be left out where one fits or is the default."""
+        raw = self.pipeline_table(name)
+        return build_raw(raw, ("pipeline",), f"{self.folder}:{name}", self.seed, settings)[0]
+
+    def pipeline_table(self, name: str = "") -> dict[str, Any]:
+        """The recipe table of a pipeline over this run's parts."""
         offered = self.pipelines()
         tree = self.tree
         if not name:
@@ -133,17 +138,14 @@ class LoadedRun:
             name = offered[0]
         index = index_of(tree)
         if name in index and index[name].kind == "pipeline":
-            raw: dict[str, Any] = {"use": "from-run", "run": str(self.folder), "part": name}
-        else:
-            if name.partition("@")[0] not in offered:
-                raise UserError(
-                    f'{self.folder} has no pipeline "{name}"{did_you_mean(name, offered)}',
-                    why=self._lacking(name, tree),
-                    cure=f"it has: {', '.join(offered) or 'none'}",
-                )
-            filling = self._filling(catalogue().find("pipeline", name), tree)
-            raw = {"use": name, **(filling or {})}
-        return build_raw(raw, ("pipeline",), f"{self.folder}:{name}", self.seed, settings)[0]
+            return {"use": "from-run", "run": str(self.folder), "part": name}
+        if name.partition("@")[0] not in offered:
+            raise UserError(
+                f'{self.folder} has no pipeline "{name}"{did_you_mean(name, offered)}',
+                why=self._lacking(name, tree),
+                cure=f"it has: {', '.join(offered) or 'none'}",
+            )
+        return {"use": name, **(self._filling(catalogue().find("pipeline", name), tree) or {})}
 
 
 def _default_pipeline(tree: Node) -> str:

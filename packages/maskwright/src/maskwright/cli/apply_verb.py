@@ -38,10 +38,14 @@ def _pipeline(reference: str, settings: list[str], seed: int) -> Any:
     kind, _, name = reference.partition(":")
     if kind == "pipeline" and not Path("pipeline").is_dir():
         return build_raw({"use": name}, ("pipeline",), reference, seed, settings)[0]
-    folder, _, name = reference.rpartition(":") if not os.path.exists(reference) else (reference, "", "")
-    if not folder:
-        folder, name = reference, ""
+    folder, name = run_and_pipeline(reference)
     return load(folder).pipeline(name, settings)
+
+
+def run_and_pipeline(reference: str) -> tuple[str, str]:
+    """`RUN:PIPELINE`, or `RUN` alone and then an empty name; a folder may have a colon in its own name."""
+    folder, _, name = reference.rpartition(":") if not os.path.exists(reference) else (reference, "", "")
+    return (folder, name) if folder else (reference, "")
 
 
 def read_inputs(pipeline: Any, arguments: list[str]) -> Iterator[Mapping[str, Any]]:

@@ -86,7 +86,9 @@ def _apply(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a run folder")
+    parser.add_argument(
+        "run", metavar="RUN[:PIPELINE]", help="a run folder, and the pipeline over it that is judged"
+    )
     parser.add_argument(
         "overrides", nargs="*", metavar="key=value", help="with=EVALUATOR[,…] data=DATASET on=PART …"
     )

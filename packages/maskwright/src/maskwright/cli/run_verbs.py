@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from maskwright import api
+from maskwright.cli.apply_verb import run_and_pipeline
 from maskwright.cli.text import table
 from maskwright.errors import UserError
 from maskwright.followers import is_follower
@@ -60,10 +61,12 @@ def _start(made: Plan, arguments: argparse.Namespace) -> int:
 
 def evaluation_of(run: str, words: list[str]) -> tuple[dict[str, Any], list[str]]:
     """`with=… data=… on=…` as a recipe:evaluate table; other words stay overrides (`with.` = `evaluators.`)."""
-    opened = api.load(run)
+    folder, pipeline = run_and_pipeline(run)
+    opened = api.load(folder)
+    subject = {"use": "from-run", "run": str(opened.folder)}
     raw: dict[str, Any] = {
         "use": "evaluate",
-        "subject": {"use": "from-run", "run": str(opened.folder)},
+        "subject": opened.pipeline_table(pipeline) if pipeline else subject,
         "data": {"use": "from-run", "run": str(opened.folder), "part": "data"},
     }
     rest = []
