@@ -78,6 +78,17 @@ def test_fields_that_depend_on_settings():
     ]
 
 
+def test_fields_that_a_part_reads_because_of_a_setting():
+    def reader(answers: bool) -> dict[str, Any]:
+        return {"use": "toy-match", "encoder": {"use": "toy-bare", "answers": answers}}
+
+    assert mistakes(objective=reader(False), data="toy-pairs") == []
+    assert mistakes(objective=reader(True), data="toy-pairs") == [
+        "objective.encoder: encoder:toy-bare reads the field answer; the data has document, query\n"
+        "use data with answers, or answers = false"
+    ]
+
+
 def test_fields_behind_wrappers():
     data = {"use": "few-shot", "shots": 1, "inner": {"use": "toy-lines", "labels": False}}
     assert mistakes(data=data)[0].startswith("data.inner: dataset:few-shot needs label; dataset:toy-lines")

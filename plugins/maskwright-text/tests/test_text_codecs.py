@@ -11,6 +11,7 @@ from maskwright.errors import UserError
 from maskwright_testing.listed_data import ListedData
 from maskwright_text.codecs import Loaded, Subwords
 from maskwright_text.params_models import Subwords as SubwordsParams
+from maskwright_text.params_models import Tokenizer as TokenizerParams
 from maskwright_text.text_batches import TextPrepare
 
 TEXTS = ["a matrix of numbers", "the inverse of a matrix", "numbers in a row", "the sum of a row"]
@@ -190,3 +191,43 @@ def test_rows_of_a_batch_do_not_depend_on_it():
     for row, item in enumerate(items):
         alone = prepare([item], Step())["tokens"][0]
         assert torch.equal(whole["tokens"][row, : len(alone)], alone)
+
+
+def test_padding_that_was_saved_with_a_tokenizer_is_switched_off(tmp_path: Path):
+    made = trained("words").tokenizer
+    made.enable_padding(pad_id=0, pad_token="[PAD]", length=12)
+    made.enable_truncation(3)
+    made.save(str(tmp_path / "tokenizer.json"))
+    batch = TextPrepare(Loaded(tmp_path), 16)([{"id": "a", "text": "the row"}], Step())
+    assert batch["tokens"].shape == (1, 4)
+
+
+def test_a_loaded_tokenizer_is_kept_with_the_run():
+    assert "fitted" in TokenizerParams(path=Path("somewhere")).tags()
+
+
+def test_a_table_has_a_row_for_the_highest_id(tmp_path: Path):
+    words = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4, "row": 9}
+    Tokenizer(models.WordLevel(words, unk_token="[UNK]")).save(str(tmp_path / "tokenizer.json"))
+    assert Loaded(tmp_path).vocabulary == Loaded(tmp_path).known == 10
+
+
+def test_damaged_configuration_of_a_tokenizer(tmp_path: Path):
+    trained("words").save(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text("{")
+    with pytest.raises(UserError) as caught:
+        Loaded(tmp_path)
+    assert caught.value.what == f"{tmp_path / 'tokenizer_config.json'} is no sound JSON"
+
+
+def test_what_is_cut_from_a_pair_is_counted_once():
+    pair = [{"id": "a", "text": "the sum of a row", "other": "the inverse of a matrix"}]
+    batch = TextPrepare(trained("words"), 8)(pair, Step())
+    assert batch["tokens"].shape == (1, 8)
+    assert batch["cut"].tolist() == [13 - 8]
+
+
+def test_a_mask_takes_the_space_before_it():
+    codec = trained("bpe")
+    ids = codec.encode(["the [MASK] of a row"])[0].ids
+    assert ids[ids.index(4) - 1] == codec.encode(["the"])[0].ids[-2]

@@ -155,6 +155,57 @@ def test_a_model_of_transformers_learns_from_these_batches(tokenizer: Any):
     assert len(losses) == 6 and sum(losses[4:]) < sum(losses[:2])
 
 
+def test_padding_that_features_bring_is_not_attended_to(tokenizer: Any):
+    """As of tokenizer(texts, padding="max_length"). Without rows too a text has the masks that it has unpadded."""
+    bare = [{"input_ids": feature["input_ids"]} for feature in features(tokenizer)]
+    lengths = [len(feature["input_ids"]) for feature in bare]
+    full = [
+        {
+            "input_ids": [*feature["input_ids"], *[tokenizer.pad_token_id] * (60 - length)],
+            "attention_mask": [1] * length + [0] * (60 - length),
+        }
+        for feature, length in zip(bare, lengths, strict=True)
+    ]
+    full[0] = {name: values[:55] for name, values in full[0].items()}
+    found = masking(tokenizer, masker=RandomMasker())
+    padded = found(full)
+    assert padded["attention_mask"].shape == (6, 60)
+    assert padded["attention_mask"].sum(dim=1).tolist() == lengths
+    whole, short = found.mask_batch(padded, 1), found.mask_batch(found(bare), 1)
+    for name in ("input_ids", "attention_mask", "labels"):
+        assert torch.equal(whole[name][:, : max(lengths)], short[name])
+    tensors = [{name: torch.tensor(values) for name, values in feature.items()} for feature in full]
+    assert torch.equal(found(tensors)["attention_mask"], padded["attention_mask"])
+
+
+def test_a_masked_out_token_is_never_hidden(tokenizer: Any):
+    feature = {"input_ids": [2, 9, 10, 11, 3], "attention_mask": [1, 1, 0, 1, 1]}
+    found = masking(tokenizer, masker=RandomMasker(), schedule=1.0, cap=1.0)
+    batch = found.mask_batch(found([feature]), 0)
+    assert (batch["labels"][0] != -100).tolist() == [False, True, False, True, False]
+    assert batch["attention_mask"].tolist() == [[1, 1, 0, 1, 1]]
+
+
+def test_what_no_model_takes_is_dropped(tokenizer: Any):
+    found = masking(tokenizer)
+    given = [{**feature, "label": 1, "text": "a dog"} for feature in features(tokenizer)]
+    padded = found(given)
+    assert padded.keys() == {"input_ids", "attention_mask", "rows", "word_ids"}
+    assert found.mask_batch(padded, 0).keys() == {"input_ids", "attention_mask", "labels"}
+
+
+def test_random_tokens_come_from_where_the_batch_is(tokenizer: Any, monkeypatch: pytest.MonkeyPatch):
+    """Stands for a GPU, which is not there: what the masks are made with is moved to the batch, before masking."""
+    found = masking(tokenizer, masker=RandomMasker())
+    calls: list[Any] = []
+    choose = found.objective.choose
+    monkeypatch.setattr(found.objective, "to", lambda device: calls.append(device))
+    monkeypatch.setattr(found.objective, "choose", lambda *of: calls.append("choose") or choose(*of))
+    batch = found(features(tokenizer))
+    found.mask_batch(batch, 0)
+    assert calls == [batch["input_ids"].device, "choose"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -164,6 +215,8 @@ def test_a_model_of_transformers_learns_from_these_batches(tokenizer: Any):
         ({"masker": WeightedMasker("frequency")}, "WeightedMasker remembers losses or counts of tokens"),
         ({"schedule": mrd_linear(0.6)}, "the ratio goes from 0 to 1.2"),
         ({"schedule": 0.0}, "the ratio goes from 0 to 0"),
+        ({"schedule": -0.1}, "the ratio goes from -0.1 to -0.1"),
+        ({"schedule": float("nan")}, "the ratio goes from nan to nan\n  where: MaskingCollator, schedule"),
     ],
 )  # fmt: skip
 def test_settings_that_cannot_work_are_refused(tokenizer: Any, changes: dict[str, Any], message: str):
@@ -182,5 +235,33 @@ def test_a_tokenizer_without_a_mask_token_and_batches_of_others_are_refused(subj
     with pytest.raises(UserError, match="the batch has no rows\n.*mask_batch\n.*attention_mask, input_ids, word_ids\n.*"
                                         "remove_unused_columns=False"):  # fmt: skip
         found.mask_batch(batch, 0)
-    with pytest.raises(UserError, match="wants word for each unit"):
+
+
+def test_features_that_lack_what_the_masker_wants_are_refused(tokenizer: Any):
+    found = masking(tokenizer)
+    with pytest.raises(UserError) as caught:
         found.mask_batch(found([{"input_ids": [2, 9, 3]}]), 0)
+    assert str(caught.value) == (
+        "WholeWordMasker wants word_ids, which not all features have\n"
+        "  where: MaskingCollator, masker\n"
+        "  why:   the batch has attention_mask, input_ids, rows\n"
+        "  do:    word_ids = BatchEncoding.word_ids(i) in every feature, from a fast tokenizer; or a masker of single "
+        "tokens"
+    )
+
+    class ByTag(RandomMasker):
+        features = ("tag",)
+
+    found = masking(tokenizer, masker=ByTag())
+    with pytest.raises(UserError) as caught:
+        found.mask_batch(found([{"input_ids": [2, 9, 3]}]), 0)
+    assert caught.value.what == "ByTag wants tags, which not all features have"
+    assert caught.value.cure.startswith("tags in every feature: for each token its part of speech")
+
+
+@pytest.mark.parametrize("name", ["attention_mask", "word_ids"])
+def test_features_of_unequal_lengths_are_refused(tokenizer: Any, name: str):
+    with pytest.raises(UserError) as caught:
+        masking(tokenizer)([{"input_ids": [2, 9, 3], name: [1, 1]}])
+    assert caught.value.what == f"a feature has 3 input_ids and 2 {name}"
+    assert caught.value.cure == f"features in which {name} has an entry for each token"

@@ -32,7 +32,7 @@ def made(dtype: torch.dtype = torch.float64, mode: str = "v2", **encoder: object
     model = example_writer(DATA, mode=mode, encoder=attrs.evolve(Seq2Seq.example().encoder, **encoder))
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.mul_(6)
+            parameter.mul_(2)
     model = model.to(dtype).eval()
     return model, collate(ITEMS, range(4), model.sources, Step())
 

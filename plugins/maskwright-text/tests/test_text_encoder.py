@@ -144,3 +144,16 @@ def test_the_control_learns_its_words_from_the_known_texts_only():
     assert found.name == "tfidf"
     assert found.known.shape == (2, 8)  # a fox dog cat, a-fox fox-a a-dog a-cat
     assert found.asked.nnz == 3  # a, fox, a-fox
+
+
+def test_texts_without_a_word_have_no_control():
+    encoder, _ = made()
+    known = [{"id": "0", "text": "…"}, {"id": "1", "text": "?!", "other": ""}]
+    with pytest.raises(UserError) as caught:
+        encoder.baseline(known, [{"id": "2", "text": "a fox"}], Step())
+    assert str(caught.value) == (
+        "none of 2 texts to learn from has a word in it\n"
+        "  where: tfidf, the control beside an encoder of texts\n"
+        "  why:   a word is a run of letters or digits\n"
+        "  do:    data with words in its train split"
+    )

@@ -10,6 +10,7 @@ from torch import Tensor
 from maskwright import Step
 from maskwright.catalogue import catalogue
 from maskwright.planner import Planner
+from maskwright.planning import plan
 from maskwright_text.params_maskers import PmlmBlocks, Spans, Tokens, Weighted, WholeWord
 from maskwright_text.plugin import maskwright_maskers
 from maskwright_torch.contracts import Units
@@ -114,3 +115,22 @@ def test_settings_that_cannot_be_are_named(settings: dict[str, Any], words: str)
     planner.node(settings, ("masker",), "")
     (mistake,) = planner.mistakes
     assert words in str(mistake)
+
+
+def planned(objective: dict[str, Any]) -> list[str]:
+    raw = {"use": "train", "steps": 1, "data": "tied-words", "objective": objective}
+    return [str(mistake) for mistake in plan(raw).mistakes]
+
+
+def test_parts_of_speech_that_the_data_lacks_are_missed_before_anything_is_fitted():
+    assert planned({"use": "mlm", "masker": "weighted"}) == [
+        "objective.masker: masker:weighted reads the field tags; the data has text\n"
+        "use dataset:tagged around the data, which names the part of speech of each word, or source = token-loss"
+    ]
+    for source in ("token-loss", "frequency", "uniform"):
+        assert planned({"use": "mlm", "masker": {"use": "weighted", "source": source}}) == []
+
+
+def test_a_writer_may_begin_with_a_model_that_was_masked_by_parts_of_speech():
+    begun = {"use": "seq2seq", "pretrained": {"use": "mlm", "masker": "weighted"}}
+    assert planned(begun) == ["objective: objective:seq2seq reads the field summary; the data has text"]

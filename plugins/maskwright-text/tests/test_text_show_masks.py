@@ -63,8 +63,8 @@ def test_a_tokenizer_and_tags_are_used_where_there_are_any():
     assert any(word.startswith("[") and "][" in word for word in first["text"].split()), (
         "whole words, piece by piece"
     )
-    weighted = {"use": "weighted", "source": "pos-loss"}
-    assert masks(masker=weighted, ratio=0.5, moments=2)[0]["hidden"] == 13
+    alike = {"use": "weighted", "source": "uniform"}
+    assert masks(masker=alike, ratio=0.5, moments=2)[0]["hidden"] == 13
 
 
 def test_only_the_beginning_of_a_long_text_is_shown_and_all_of_it_counted():
@@ -192,8 +192,17 @@ def test_settings_that_do_not_fit_are_refused(settings, message):
     assert message in str(caught.value)
 
 
-def test_an_untrained_tokenizer_and_missing_tags_are_told():
+@pytest.mark.parametrize("source", ["pos-loss", "token-loss", "frequency"])
+def test_a_masker_that_remembers_has_nothing_to_show(source, capsys: pytest.CaptureFixture[str]):
+    settings = ["--set", "masker=weighted", "--set", f"masker.source={source}"]
+    assert main(["apply", "pipeline:show-masks", SENTENCES[0], *settings]) == 2
+    message = " ".join(capsys.readouterr().err.split())
+    assert (
+        "masker:weighted goes by what it remembers of a training run, and here is none judge a run" in message
+    )
+    assert "with evaluator:mask-report, or take a masker without memory" in message
+
+
+def test_an_untrained_tokenizer_is_told():
     with pytest.raises(UserError, match="the tokenizer has not been trained yet"):
         masks(codec="subwords")
-    with pytest.raises(UserError, match="the masker wants tag for each unit.*\n.*dataset:tagged"):
-        masks({"id": "a", "text": "a dog"}, masker={"use": "weighted", "source": "pos-loss"})

@@ -148,6 +148,20 @@ def test_rare_tokens_are_hidden_more_often():
     assert abs(float(hidden[:, 3].double().mean()) - wanted) < 4 * error
 
 
+@pytest.mark.parametrize("scale", [1, 100, 10_000])
+def test_in_the_paper_mode_frequencies_hide_as_much_late_in_training_as_early(scale: int):
+    """A word is accepted with its share of the largest weight in its text; tokens never seen elsewhere play no part."""
+    masker = WeightedMasker("frequency", mode="paper").eval()
+    masker.set_vocabulary(6)
+    counts = torch.tensor([1, 4, 16, 100])
+    masker.seen[:4] = counts * scale - 1
+    units = same_rows([0, 1, 2, 3], 20_000, tokens=[0, 1, 2, 3])
+    hidden = masker(units, ratio(1.0, units), STEP)
+    for place, wanted in enumerate((1.0, 0.5, 0.25, 0.1)):
+        error = math.sqrt(wanted * (1 - wanted) / 20_000)
+        assert abs(float(hidden[:, place].double().mean()) - wanted) <= 4 * error
+
+
 # -- what does not fit ---------------------------------------------------------------------------------------
 
 

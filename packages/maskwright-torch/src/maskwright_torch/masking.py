@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -70,21 +71,20 @@ def ratios(schedule: Schedule, step: Step, rows: Tensor) -> Tensor:
 
 def choose(encoder: Encoder, masker: Masker, schedule: Schedule, batch: Batch, step: Step) -> Tensor:
     """bool (B, N): what to hide in this batch at this step."""
-    units = encoder.units(batch)
-    wanted: tuple[str, ...] = getattr(masker, "features", ())
-    if wanted:
-        units = _with_features(units, wanted, batch, getattr(masker, "if_missing", {}))
+    units = units_of(encoder, masker, batch)
     return masker(units, ratios(schedule, step, units.rows), step)
 
 
-def _with_features(
-    units: Units, wanted: tuple[str, ...], batch: Batch, if_missing: Mapping[str, str]
-) -> Units:
+def units_of(encoder: Encoder, masker: Masker, batch: Batch) -> Units:
+    """The encoder's units with the features that the masker wants of them."""
+    units = encoder.units(batch)
+    wanted: tuple[str, ...] = getattr(masker, "features", ())
     missing = [name for name in wanted if name not in batch and name not in units.features]
     if missing:
+        cures: Mapping[str, str] = getattr(masker, "if_missing", {})
         raise UserError(
             f"the masker wants {', '.join(missing)} for each unit, and the batch has only {', '.join(sorted(batch))}",
-            cure=if_missing.get(missing[0], "use an encoder whose prepare() provides it, or another masker"),
+            cure=cures.get(missing[0], "use an encoder whose prepare() provides it, or another masker"),
         )
     found: dict[str, Any] = {name: batch[name] for name in wanted if name in batch}
-    return Units(units.valid, units.grid, units.position, units.rows, {**units.features, **found})
+    return attrs.evolve(units, features={**units.features, **found}) if found else units

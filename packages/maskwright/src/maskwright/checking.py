@@ -1,6 +1,6 @@
 """Composition: do the parts of a planned tree fit together? Set inclusion on tags, before anything is built."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import attrs
 
@@ -95,11 +95,16 @@ class _Check:
             fields = self.fields_of_data(own)
             if fields is None:
                 return
-        wanted = {name for field in node.listed.component.consumes for name in renamed.get(field, (field,))}
+        cures: Mapping[str, str] = node.params.reads() if hasattr(node.params, "reads") else {}
+        names = {
+            field: renamed.get(field, (field,)) for field in node.listed.component.consumes | cures.keys()
+        }
+        wanted = {name for group in names.values() for name in group}
         if missing := sorted(wanted - fields - {"id"}):  # every item has an id
             word = f"field{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
             has = _words(fields - CAPABILITIES.keys())
             cure = "\nleave this evaluator out, or use data with it" if node.kind == "evaluator" else ""
+            cure += "".join(f"\n{do}" for field, do in cures.items() if not fields.issuperset(names[field]))
             self.wrong(node.path, f"{node.reference} reads the {word}; the data has {has}{cure}")
 
     def slot(self, node: Node, slot: str, spec: SlotSpec, child: Node) -> None:

@@ -33,7 +33,8 @@ def run_tree(folder: Path) -> Node:
         what = "is not a run folder" if os.path.isdir(folder) else "does not exist"
         raise UserError(f"{folder} {what}", where=str(folder), cure="give a folder that holds resolved.json")
     made = plan(resolved)
-    if made.root is None:
+    # Without its data or its evaluators a run can still be used; without what its parts are made of it cannot.
+    if made.root is None or any(not m.path.startswith(("data", "evaluators")) for m in made.mistakes):
         made.require()
     assert made.root is not None
     return made.root
@@ -137,7 +138,7 @@ def _from_owners_run(found: Node, index: Mapping[str, Node]) -> dict[str, Any]:
             changed = value if isinstance(value, Mapping) else {"use": value}
         if "use" in changed:  # something else was put in its place
             return {}
-        run = source.label if source.run is None else str(source.run)
+        run = source.label if source.run is None else str(source.run.absolute())
         raw = {"use": "from-run", "run": run, "part": child_path(source.part, *inner), "at": source.at}
         return raw | ({"set": dict(changed)} if changed else {})
     return {}

@@ -180,7 +180,8 @@ def to_json(node: Node, base: str = "") -> Any:
         result: dict[str, Any] = {"ref": _from(base, node.target)}
     elif node.source is not None:
         source = node.source
-        run = source.label if source.run is None else str(source.run)
+        # Absolute, as paths in settings: the run is also used from other folders than the one it was started in.
+        run = source.label if source.run is None else str(source.run.absolute())
         result = {"use": "from-run", "run": run, "part": source.part, "at": source.at}
         result |= {"set": plain(source.changed)} if source.changed else {}
     else:

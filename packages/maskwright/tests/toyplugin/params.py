@@ -93,6 +93,11 @@ class Queue:
 class Bare:
     """Has no tag at all."""
 
+    answers: bool = setting(False, help="whether it reads answers too")
+
+    def reads(self):
+        return {"answer": "use data with answers, or answers = false"} if self.answers else {}
+
     def build(self):
         from toyplugin.parts import HashEncoder
 

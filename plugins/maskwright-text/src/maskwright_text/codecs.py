@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import attrs
 from tokenizers import (
+    AddedToken,
     Encoding,
     Tokenizer,
     decoders,
@@ -78,7 +79,7 @@ class TextCodec:
     @property
     def known(self) -> int:
         """Ids below stand for something; one that found less than it might leaves rows of the table that do not."""
-        return self.tokenizer.get_vocab_size(with_added_tokens=True)
+        return _rows(self.tokenizer)
 
     def encode(
         self, texts: Sequence[str], others: Sequence[str] | None = None, *, length: int = 0
@@ -129,7 +130,9 @@ class Subwords(TextCodec):
 
     def fit(self, data: Dataset, step: Step) -> None:
         made = _untrained(self.model, self.lowercase)
-        order = [PAD, UNK, CLS, SEP, MASK]
+        # Bytes carry the space before a word: a mask takes it too, or a token would be left that is only a space.
+        mask = AddedToken(MASK, lstrip=self.model == "bpe", special=True)
+        order = [*(AddedToken(name, special=True) for name in (PAD, UNK, CLS, SEP)), mask]
         made.train_from_iterator(
             texts_of(data, self.split, step), _trainer(self.model, self.vocabulary, order)
         )
@@ -158,8 +161,16 @@ class Loaded(TextCodec):
         self, path: Path, cure: str = "a folder that transformers saved, with its tokenizer"
     ) -> None:
         made, folder = _find(path, cure)
-        super().__init__(made.get_vocab_size(with_added_tokens=True))
+        super().__init__(_rows(made))
         self._tokenizer, self.specials = made, specials_of(made, folder)
+
+    def fit(self, data: Dataset, step: Step) -> None:
+        """Nothing is trained. Like a trained one it is kept with the run, which then needs `path` for its size only."""
+
+
+def _rows(tokenizer: Tokenizer) -> int:
+    """Rows that a table needs: one more than the highest id, for ids may have gaps."""
+    return max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
 
 
 def texts_of(data: Dataset, split: str, step: Step) -> Iterator[str]:
@@ -191,7 +202,7 @@ def _untrained(model: Model, lowercase: bool) -> Tokenizer:
     return made
 
 
-def _trainer(model: Model, vocabulary: int, order: list[str]) -> Any:
+def _trainer(model: Model, vocabulary: int, order: list[AddedToken]) -> Any:
     settings: dict[str, Any] = {
         "vocab_size": vocabulary,
         "special_tokens": order,
@@ -219,9 +230,15 @@ def _post_processor(model: Model) -> Any:
 
 
 def read_tokenizer(path: Path) -> Tokenizer:
-    """A `tokenizer.json`; UserError when it is missing or damaged."""
+    """A `tokenizer.json`; UserError when it is missing or damaged.
+
+    Padding and truncation that were saved with it are switched off: batches are padded here, and know what is padding.
+    """
     try:
-        return Tokenizer.from_str(path.read_text(encoding="utf-8"))
+        made = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+        made.no_padding()
+        made.no_truncation()
+        return made
     except FileNotFoundError:
         raise UserError(f"{path} is missing", where=str(path), cure="check the folder") from None
     except Exception as error:  # tokenizers raises bare Exceptions
@@ -295,4 +312,12 @@ def specials_of(tokenizer: Tokenizer, folder: Path) -> Specials:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(
+            f"{path} is no sound JSON", where=str(path), why=str(error), cure="copy or save it again"
+        ) from None
+    return found if isinstance(found, dict) else {}

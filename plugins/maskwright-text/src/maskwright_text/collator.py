@@ -36,15 +36,26 @@ WHERE = "MaskingCollator"
 IGNORED = -100
 """Label of positions that bring no loss, in transformers."""
 NO_WORD = -1
+THEIRS = {"word": "word_ids", "tag": "tags"}
+"""What maskers call a feature of tokens -> its name in the features of transformers."""
+WORD_IDS = "word_ids = BatchEncoding.word_ids(i) in every feature, from a fast tokenizer; or a masker of single tokens"
+TAGS = (
+    "tags in every feature: for each token its part of speech, a number from 0 to 16, -1 for special tokens"
+)
 
 
 class MaskingCollator:
     """Pads features when called; `mask_batch(batch, step)` hides tokens as objective:mlm does.
 
-    A feature has `input_ids`, and may have `token_type_ids`; `word_ids`, which maskers of whole words need
-    (`BatchEncoding.word_ids(i)`, None for special tokens); `tags`, numbers of parts of speech, -1 for special tokens;
-    and `rows`, a whole number of its own, such as its place in the data set. Masks depend on (seed, step, row) alone;
-    without `rows` a text is known by its ids, and equal texts get equal masks.
+    A feature has `input_ids`, and may have `attention_mask`, 0 where its tokenizer padded it; `token_type_ids`;
+    `word_ids`, which maskers of whole words need (`BatchEncoding.word_ids(i)`, None for special tokens); `tags`,
+    numbers of parts of speech, -1 for special tokens; and `rows`, a whole number of its own, such as its place in the
+    data set.
+
+    Masks depend on (seed, step, row) alone; without `rows` a text is known by its ids, and equal texts get equal masks.
+
+    Anything else in a feature is dropped, a `label` too: remove_unused_columns=False brings all columns of a data set,
+    and a model refuses those that it does not know.
     """
 
     def __init__(
@@ -81,7 +92,7 @@ class MaskingCollator:
             )
         schedule = schedule if callable(schedule) else constant(schedule)
         low, high = getattr(schedule, "range", (0.0, 1.0))
-        if low < 0 or high > 1 or high == 0:
+        if not (0 <= low <= 1 and 0 < high <= 1):  # no comparison with nan holds
             raise UserError(
                 f"the ratio goes from {low:g} to {high:g}",
                 where=f"{WHERE}, schedule",
@@ -104,16 +115,18 @@ class MaskingCollator:
         )
 
     def __call__(self, features: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        """Padded `input_ids`, `attention_mask`, `rows`, and what else features bring; nothing is hidden yet."""
-        ids = [_numbers(feature["input_ids"]) for feature in features]
+        """Padded `input_ids`, `attention_mask`, `rows`, and where all features have them `token_type_ids`, `word_ids`
+        and `tags`. Nothing is hidden yet."""
+        ids = [_numbers(feature, "input_ids") for feature in features]
+        real = [_real(feature, row) for feature, row in zip(features, ids, strict=True)]
         batch = {
             "input_ids": _pad(ids, self.pad),
-            "attention_mask": _pad([[1] * len(row) for row in ids], 0),
-            ROWS: torch.tensor([_row(feature, row) for feature, row in zip(features, ids, strict=True)]),
+            "attention_mask": _pad(real, 0),
+            ROWS: torch.tensor([_row(*each) for each in zip(features, ids, real, strict=True)]),
         }
         for name, fill in (("token_type_ids", 0), ("word_ids", NO_WORD), ("tags", NO_WORD)):
             if all(name in feature for feature in features):
-                batch[name] = _pad([_numbers(feature[name]) for feature in features], fill)
+                batch[name] = _pad([_numbers(feature, name) for feature in features], fill)
         return batch
 
     def mask_batch(self, batch: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
@@ -128,10 +141,12 @@ class MaskingCollator:
                 why=f"it has {', '.join(sorted(batch))}",
                 cure="batches padded by calling this MaskingCollator; of a Trainer, remove_unused_columns=False",
             )
+        _refuse_lacking(self.objective.masker, batch)
         tokens, real = batch["input_ids"], batch["attention_mask"].bool()
         special = torch.isin(tokens, torch.tensor(self.specials, device=tokens.device)) | ~real
         own = {"tokens": tokens, "real": real, "special": special, ROWS: batch[ROWS]}
-        own |= {ours: batch[name] for ours, name in (("word", "word_ids"), ("tag", "tags")) if name in batch}
+        own |= {ours: batch[name] for ours, name in THEIRS.items() if name in batch}
+        self.objective.to(tokens.device)  # random tokens are drawn from a table of ids; not tried on a GPU
         at = self.step.at(step)
         hidden = self.objective.choose(own, at)
         seen, masked = self.objective.corrupted(own, hidden, at)
@@ -143,14 +158,40 @@ class MaskingCollator:
         return found | {name: batch[name] for name in ("token_type_ids",) if name in batch}
 
 
-def _numbers(values: Any) -> list[int]:
-    """A row as whole numbers; None is what tokenizers call a token in no word."""
+def _numbers(feature: Mapping[str, Any], name: str) -> list[int]:
+    """A whole number for each token; None is what tokenizers call a token in no word."""
+    values, count = feature[name], len(feature["input_ids"])
+    if len(values) != count:
+        raise UserError(
+            f"a feature has {count} input_ids and {len(values)} {name}",
+            where=WHERE,
+            cure=f"features in which {name} has an entry for each token",
+        )
     values = values.tolist() if hasattr(values, "tolist") else values
     return [NO_WORD if value is None else int(value) for value in values]
 
 
-def _row(feature: Mapping[str, Any], ids: Sequence[int]) -> int:
-    return int(feature[ROWS]) if ROWS in feature else identity(" ".join(map(str, ids)))
+def _real(feature: Mapping[str, Any], ids: Sequence[int]) -> list[int]:
+    """1 for each token of the text, 0 for padding."""
+    return _numbers(feature, "attention_mask") if "attention_mask" in feature else [1] * len(ids)
+
+
+def _row(feature: Mapping[str, Any], ids: Sequence[int], real: Sequence[int]) -> int:
+    if ROWS in feature:
+        return int(feature[ROWS])
+    # Padding is no part of a text.
+    return identity(" ".join(str(token) for token, there in zip(ids, real, strict=True) if there))
+
+
+def _refuse_lacking(masker: Any, batch: Mapping[str, Tensor]) -> None:
+    for feature in getattr(masker, "features", ()):
+        if feature in THEIRS and THEIRS[feature] not in batch:
+            raise UserError(
+                f"{type(masker).__name__} wants {THEIRS[feature]}, which not all features have",
+                where=f"{WHERE}, masker",
+                why=f"the batch has {', '.join(sorted(batch))}",
+                cure=WORD_IDS if feature == "word" else TAGS,
+            )
 
 
 def _pad(rows: Sequence[Sequence[int]], fill: int) -> Tensor:

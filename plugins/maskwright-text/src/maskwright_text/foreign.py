@@ -3,7 +3,7 @@
 `B` batch, `T` tokens, `M` tokens and what is appended to them, `D` width, `E` width of the table, `V` vocabulary.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from maskwright.errors import UserError
 from maskwright.step import Step
 from maskwright_text.foreign_folders import Opened
 from maskwright_text.foreign_heads import make_head
+from maskwright_text.reading import read_texts
 from maskwright_text.text_batches import TextPrepare
 from maskwright_text.vocabulary import VocabularyHead
 from maskwright_torch.contracts import ROWS, Baseline, Batch, Encoded, Space, Units
@@ -152,6 +153,10 @@ class ForeignEncoder(Part):
         return found.last_hidden_state
 
     # -- controls, layers --------------------------------------------------------------------------------------
+
+    def read(self, argument: str) -> Iterator[Item]:
+        """Items from a .txt file, a text a line, or as everywhere."""
+        return read_texts(argument)
 
     def baseline(self, known: Sequence[Item], asked: Sequence[Item], step: Step) -> Baseline:
         """TF-IDF, which an encoder of texts has to beat."""

@@ -1,13 +1,16 @@
 """pipeline:generate — items with `text` -> the same items with what a model writes from it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import attrs
 
+from maskwright.folder import write_atomic
 from maskwright.step import Step
 from maskwright_text.choosing import Decoding
+from maskwright_text.reading import read_texts
 from maskwright_torch.contracts import Generated
 
 Item = Mapping[str, Any]
@@ -32,6 +35,18 @@ class Generate:
                     {"candidates": [_fields(each) for each in found]} if self.decoding.candidates > 1 else {}
                 )
                 yield {**item, **_fields(found[0]), "source_cut": found[0].cut, **several}
+
+    def read(self, argument: str) -> Iterator[Item]:
+        """Items from a .txt file, a text a line, or as everywhere."""
+        return read_texts(argument)
+
+    def write_all(self, items: Sequence[Item], path: Path) -> bool:
+        """`.txt`: what was written alone, a line for each item in their order."""
+        if path.suffix != ".txt":
+            return False
+        lines = [" ".join(item["generated"].split()) for item in items]
+        write_atomic(path, "".join(f"{line}\n" for line in lines).encode())
+        return True
 
 
 def _fields(found: Generated) -> dict[str, Any]:

@@ -27,10 +27,7 @@ class KeptTokenizer(TextCodec):
         self.read()
 
     def read(self) -> None:
-        found = Loaded(self.path).tokenizer
-        found.no_truncation()
-        found.no_padding()
-        self._tokenizer = found
+        self._tokenizer = Loaded(self.path).tokenizer
 
 
 def specials_setting(codec: TextCodec, rows: int) -> list[int]:

@@ -88,9 +88,8 @@ class MaskReport:
             tables["by part of speech: share of all tokens, and of the hidden ones"] = _shares(there, moments)
         weights = _weights(subject)
         if weights:
-            tables[f"weights of the masker after {step.number} steps, the largest first"] = weights[
-                :MOST_WEIGHTS
-            ]
+            # Without a number of steps: who judges a run from outside is not told how long it trained.
+            tables["weights of the masker as it was judged, the largest first"] = weights[:MOST_WEIGHTS]
         return Findings(
             values={f"hidden/{row['% of the run']}": row["ratio realised"] for row in table},
             tables=tables,

@@ -4,7 +4,8 @@
 hidden tokens get logits, and the last block of the encoder computes no others.
 """
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,10 @@ from torch import Tensor
 
 from maskwright.schedules import clamped
 from maskwright.step import Step
+from maskwright_text.reading import read_texts
 from maskwright_text.upos import UPOS
 from maskwright_torch.contracts import ROWS, Batch, Filled, Loss
-from maskwright_torch.masking import choose, hide_lowest
+from maskwright_torch.masking import choose, hide_lowest, units_of
 from maskwright_torch.noise import uniform
 from maskwright_torch.part import Part
 
@@ -74,16 +76,29 @@ class Mlm(Part):
         return self.loss(batch, self.choose(batch, step), step)
 
     def choose(self, batch: Batch, step: Step) -> Tensor:
-        """bool (B, T): what is hidden at this step; with `at_least_one` a token of every row that has any."""
+        """bool (B, T): what is hidden at this step; with `at_least_one` something of every row that has any."""
         hidden = choose(self.encoder, self.masker, self.ratio, batch, step)
         return hidden | self.one_if_none(batch, hidden, step) if self.at_least_one else hidden
 
     def one_if_none(self, batch: Batch, hidden: Tensor, step: Step) -> Tensor:
-        """bool (B, T): a token of each row that has any and in which nothing is hidden."""
-        valid = self.encoder.units(batch).valid
-        lacking = (~hidden.any(dim=1)).long()  # hide_lowest counts no more than a row has
-        noise = uniform(step.fork("at-least-one").stream("mask"), batch[ROWS], hidden.shape[1])
-        return hide_lowest(noise, valid, lacking)
+        """bool (B, T): what the masker hides of one token's worth, in rows of which nothing is hidden so far.
+
+        The masker is asked, so that words stay whole and hard ones stay preferred. One that hides nothing all the same,
+        because it draws how much, leaves it to chance alone.
+        """
+        units = units_of(self.encoder, self.masker, batch)
+        lacking = ~hidden.any(dim=1) & units.valid.any(dim=1)
+        if not bool(lacking.any()):
+            return torch.zeros_like(hidden)
+        step = step.fork("at-least-one")
+        one = torch.where(lacking, 1 / units.valid.sum(dim=1).clamp(min=1), 0.0).double()
+        before = self.masker.training
+        self.masker.eval()  # one that counts what it sees has seen this batch
+        found = self.masker(units, one, step) & lacking[:, None]
+        self.masker.train(before)
+        still = (lacking & ~found.any(dim=1)).long()
+        noise = uniform(step.stream("mask"), batch[ROWS], hidden.shape[1])
+        return found | hide_lowest(noise, units.valid, still)
 
     def loss(self, batch: Batch, hidden: Tensor, step: Step) -> Loss:
         """The loss of given masks, bool (B, T). A batch with nothing hidden has the sum 0 and the count 0."""
@@ -92,6 +107,8 @@ class Mlm(Part):
         logits = self.logits(seen, masked, hidden)
         losses = F.cross_entropy(logits.float(), truth[hidden], reduction="none")
         self.show_masker(batch, hidden, losses)
+        if not len(losses):
+            warnings.warn("a whole batch has nothing hidden: its loss is 0, it teaches nothing", stacklevel=2)
         count = losses.new_tensor(float(len(losses)))
         return Loss.of(losses.sum(), count, self._parts(batch, hidden))
 
@@ -123,12 +140,13 @@ class Mlm(Part):
         return self.encoder.with_values(batch, torch.where(replaced, other, truth)), masked
 
     def _parts(self, batch: Batch, hidden: Tensor) -> dict[str, Tensor]:
-        """For the log, means over rows: share of the tokens that is hidden, their number, and by class where known."""
+        """For the log, means over rows: share and number of hidden tokens, rows without any, and by known class."""
         valid = self.encoder.units(batch).valid
         number = hidden.sum(dim=1).double()
         parts = {
             "hidden": (number / valid.sum(dim=1).clamp(min=1)).mean(),
             "hidden_tokens": number.mean(),
+            "without_hidden": (number == 0).double().mean(),
         }
         if "cut" in batch:
             parts["cut_tokens"] = batch["cut"].double().mean()
@@ -156,6 +174,10 @@ class Mlm(Part):
         all_chances = torch.ones(choices.shape, dtype=chances.dtype, device=own.device)
         choices[hidden], all_chances[hidden] = best.indices, best.values
         return FilledText(values, score, choices, all_chances)
+
+    def read(self, argument: str) -> Iterator[Mapping[str, Any]]:
+        """Items from a .txt file, a text a line, or as everywhere."""
+        return read_texts(argument)
 
     def asked(self, batch: Batch) -> Tensor:
         """bool (B, T): mask tokens that stand in the text itself."""

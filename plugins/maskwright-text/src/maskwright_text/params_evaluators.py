@@ -145,10 +145,18 @@ class ShowMasks:
             yield "floor", f"{self.floor} is above the cap {self.cap}"
         yield from ratio_mistakes(self.ratio)
         found = catalogue().of_class(type(self.masker))
-        if found is not None and (lacking := found.component.expects - {"tokens"}):
+        if found is None:
+            return
+        if lacking := found.component.expects - {"tokens"}:
             yield (
                 "masker",
                 f"masker:{found.name} hides units with {', '.join(sorted(lacking))}, a text has tokens",
+            )
+        elif hasattr(self.masker, "tags") and "stateful" in self.masker.tags():
+            yield (
+                "masker",
+                f"masker:{found.name} goes by what it remembers of a training run, and here is none\n"
+                "judge a run with evaluator:mask-report, or take a masker without memory",
             )
 
     def build(self):

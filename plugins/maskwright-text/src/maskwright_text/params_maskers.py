@@ -3,6 +3,7 @@
 from typing import Literal
 
 from maskwright.params import params, setting
+from maskwright_text.upos import IF_UNTAGGED
 
 _WORDS = [0, 0, 1, 2, 2, 2, 3, 4, 4, 5]
 _TAGS = [7, 7, 1, 15, 15, 15, 5, 7, 7, 12]
@@ -99,7 +100,8 @@ class Weighted:
     mode: Literal["corrected", "paper"] = setting(
         "corrected",
         help="corrected: rare classes are judged by what was seen of them, and the count is filled; paper: scores "
-        "begin at 0, words are accepted with the probability of their weight",
+        "begin at 0, words are accepted with the probability of their weight (of frequencies: relative to the "
+        "largest in the text)",
     )
     momentum: float = setting(0.999, ge=0, lt=1, help="share of a running loss that each update keeps")
     sharpness: float = setting(2.0, ge=0, help="how much harder classes are preferred; 0: not at all")
@@ -112,6 +114,9 @@ class Weighted:
         tags = set() if self.source == "uniform" else {"stateful"}
         tags |= {"follows-ratio"} if self.fills_the_count else set()
         return tags if self.fills_the_count and not self.whole_words else tags | {"inexact-count"}
+
+    def reads(self):
+        return {"tags": IF_UNTAGGED} if self.source == "pos-loss" else {}
 
     @property
     def fills_the_count(self):

@@ -33,7 +33,7 @@ IMPORTS = {
 }
 
 
-def ratio_mistakes(ratio: Any) -> Iterator[tuple[str, str]]:
+def ratio_mistakes(ratio: Any, floor: float = 0.0, cap: float = 1.0) -> Iterator[tuple[str, str]]:
     """For `check`: a schedule of the ratio that leaves [0, 1], or never hides anything."""
     try:
         schedule = ratio.build() if is_params(ratio) else ratio
@@ -42,6 +42,8 @@ def ratio_mistakes(ratio: Any) -> Iterator[tuple[str, str]]:
     low, high = getattr(schedule, "range", (0.0, 1.0))
     if low < 0 or high > 1 or high == 0:
         yield "ratio", f"a share of the tokens is above 0 and at most 1, found {describe_range(low, high)}"
+    elif low == high and floor <= cap and not floor <= low <= cap:
+        yield "ratio", f"{low:g} lies outside of floor and cap, {floor:g} to {cap:g}: change these, too"
 
 
 def describe_range(low: float, high: float) -> str:
@@ -101,7 +103,7 @@ class Tokenizer:
     )
 
     def tags(self):
-        return {"fitted"} if self.specials else set()
+        return {"fitted"}
 
     def check(self):
         if bool(self.specials) != bool(self.vocabulary):
@@ -173,16 +175,6 @@ class TextEncoder:
         return EXPORTS
 
     @classmethod
-    def imports(cls):
-        return IMPORTS
-
-    @classmethod
-    def recognises(cls, format, path):
-        from maskwright_text.foreign_config import is_text_model
-
-        return format != "transformers" or is_text_model(path)
-
-    @classmethod
     def example(cls):
         return cls(codec=Subwords.example(), length=16, width=16, depth=2, heads=2)
 
@@ -217,7 +209,7 @@ class Mlm:
             yield "random_share", f"{self.mask_share} + {self.random_share} is more than 1"
         if self.floor > self.cap:
             yield "floor", f"{self.floor} is above the cap {self.cap}"
-        yield from ratio_mistakes(self.ratio)
+        yield from ratio_mistakes(self.ratio, self.floor, self.cap)
 
     def build(self, seed: int):
         from maskwright_text.mlm import Corruption

@@ -35,6 +35,7 @@ class Seq2Seq:
         optional=True,
         needs={"torch"},
         help="in place of encoder: a run of mlm, pmlm or seq2seq, whose encoder and head are both trained on",
+        reads=False,  # nothing is hidden by its masker, so the data need not have what that reads
     )
     mode: Literal["v2", "v1", "v0"] = setting(
         "v2",

@@ -17,7 +17,7 @@ _RECIPES = {
     "pmlm": "pre-train one small model that reads and writes, on technical English",
     "pmlm-experiment-joint": "experiment: blocks in order learn what belongs together",
     "mlm": "pre-train a small language model on technical English",
-    "mlm-scheduled": "the same with a falling ratio, and hard parts of speech hidden more often",
+    "mlm-scheduled": "the same with a falling ratio, and hard words hidden more often",
     "masking-experiment": "experiment: does a falling ratio help",
     "masking-experiment-warm": "experiment: does it help a model that has converged",
     "masking-experiment-weights": "experiment: hard words hidden more often",

@@ -38,6 +38,7 @@ class TextPrepare:
         others = [_text(item, "other") for item in items] if pairs else None
         found = self.codec.encode(texts, others, length=self.length)
         batch = self._padded(found)
+        batch["cut"] = torch.tensor(self._lost(found, texts, others))
         if all("label" in item for item in items):
             batch["label"] = torch.tensor([int(item["label"]) for item in items])
         if all("tags" in item for item in items):
@@ -60,8 +61,19 @@ class TextPrepare:
             "special": torch.from_numpy(specials)[tokens] | ~real,
             "word": padded([words_of_tokens(encoding) for encoding in found], NO_WORD),
             "segment": padded([np.array(encoding.type_ids, np.int64) for encoding in found], 0),
-            "cut": torch.tensor([_lost(encoding) for encoding in found]),
         }
+
+    def _lost(
+        self, found: Sequence[Encoding], texts: Sequence[str], others: Sequence[str] | None
+    ) -> list[int]:
+        """Tokens of each item that did not fit."""
+        cut = [row for row, encoding in enumerate(found) if encoding.overflowing]
+        lost = [0] * len(found)
+        if cut:
+            second = None if others is None else [others[row] for row in cut]
+            for row, whole in zip(cut, self.codec.encode([texts[row] for row in cut], second), strict=True):
+                lost[row] = len(whole.ids) - len(found[row].ids)
+        return lost
 
 
 def _text(item: Item, field: str) -> str:
@@ -111,8 +123,3 @@ def tags_of_tokens(encoding: Encoding, spans: Sequence[tuple[int, int, str]], te
     tags = np.where(offsets[:, 1] > offsets[:, 0], tags, unknown)
     second = np.array([text == 1 for text in encoding.sequence_ids], bool)
     return np.where(first, tags, np.where(second, unknown, NO_WORD))
-
-
-def _lost(encoding: Encoding) -> int:
-    """Tokens of text that did not fit."""
-    return sum(len(rest.ids) - sum(rest.special_tokens_mask) for rest in encoding.overflowing)

@@ -136,7 +136,10 @@ class TokenLoss:
         )
 
     def _unigram(self, subject: Any, data: Dataset, step: Step) -> Tensor | None:
-        """float64 (V,): -log of each token's share of the train split, one more of each; None without that split."""
+        """float64 (V,): -log of each token's share of the train split, one more of each; None without that split.
+
+        Special tokens, and numbers for which the tokenizer has no token, take no share.
+        """
         encoder = subject.encoder
         if "train" not in data.splits() or not data.length("train"):
             return None
@@ -151,6 +154,8 @@ class TokenLoss:
                     counts += torch.bincount(tokens, minlength=len(counts))
             usual = torch.ones(len(counts), dtype=torch.bool)
             usual[list(encoder.space.specials)] = False
+            if hasattr(encoder, "codec"):  # its table may have rows that no token stands for
+                usual[encoder.codec.known :] = False
             share = (counts + 1) / (counts + 1)[usual].sum()
             self._counted = data, encoder.prepare, -share.log()
         return self._counted[2]

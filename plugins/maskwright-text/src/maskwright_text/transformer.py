@@ -3,7 +3,7 @@
 `B` batch, `T` tokens, `D` width, `H` heads, `V` vocabulary. Hidden tokens enter as the mask token.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from maskwright.errors import UserError
 from maskwright.step import Step
+from maskwright_text.reading import read_texts
 from maskwright_text.text_batches import TextPrepare
 from maskwright_text.vocabulary import VocabularyHead, initial_std
 from maskwright_torch.blocks import Block, Cache, RelativeBias
@@ -218,6 +219,10 @@ class TextTransformer(Part):
             times = -(-length // len(saved))
             state["positions.weight"] = saved.repeat(times, 1)[:length].clone()
         return state
+
+    def read(self, argument: str) -> Iterator[Item]:
+        """Items from a .txt file, a text a line, or as everywhere."""
+        return read_texts(argument)
 
     def baseline(self, known: Sequence[Item], asked: Sequence[Item], step: Step) -> Baseline:
         """TF-IDF, which an encoder of texts has to beat."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from maskwright.errors import UserError
 from maskwright.step import Step
 from maskwright_text.running_losses import Mode, RunningLosses
-from maskwright_text.upos import UPOS
+from maskwright_text.upos import IF_UNTAGGED, UPOS
 from maskwright_text.word_groups import fill_budget, groups_of
 from maskwright_torch.contracts import Units
 from maskwright_torch.masking import counts_of
@@ -27,7 +27,8 @@ class WeightedMasker(nn.Module):
 
     Mode `corrected`: words are drawn without replacement, each in proportion to its weight among those left. Mode
     `paper` (arXiv:2208.10806): words in random order, each accepted with the probability of its weight; it may run out
-    of words before the budget is full.
+    of words before the budget is full. Frequencies give no probabilities: their weights shrink as more is seen. There a
+    word is accepted with its share of the largest weight in its text, so that training on does not hide less and less.
 
     The weights are those of the last finished step. Who trains with it calls `observe` with the losses of the hidden
     tokens; `after_step` takes them in.
@@ -37,9 +38,7 @@ class WeightedMasker(nn.Module):
     seen: Tensor
     step_seen: Tensor
 
-    if_missing: Mapping[str, str] = {
-        "tag": "use dataset:tagged around the data, which names the part of speech of each word, or source = token-loss"
-    }
+    if_missing: Mapping[str, str] = {"tag": IF_UNTAGGED}
 
     def __init__(
         self,
@@ -74,7 +73,9 @@ class WeightedMasker(nn.Module):
             # The first of several exponential clocks to ring is each with probability rate / sum of rates.
             times = -torch.log1p(-draws) / weights.clamp(min=torch.finfo(torch.float64).tiny)
             return groups.tokens(fill_budget(times, groups.sizes, budget))
-        accepted = uniform(step.fork("accept").stream("mask"), units.rows, draws.shape[1]) < weights
+        sure = weights.amax(dim=1, keepdim=True) if self.source == "frequency" else 1.0
+        chance = uniform(step.fork("accept").stream("mask"), units.rows, draws.shape[1])
+        accepted = chance * sure < weights
         return groups.tokens(fill_budget(draws, groups.sizes * accepted, budget, at_least_one=False))
 
     def token_weights(self, units: Units) -> Tensor:

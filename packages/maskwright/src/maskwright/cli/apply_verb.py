@@ -67,10 +67,16 @@ def read_inputs(pipeline: Any, arguments: list[str]) -> Iterator[Mapping[str, An
             yield from json_lines(sys.stdin, "standard input")
         elif hasattr(pipeline, "read"):
             yield from pipeline.read(argument)
-        elif os.path.isfile(argument):
-            yield from _file(Path(argument))
         else:
-            yield {"id": argument, "text": argument}
+            yield from usual_items(argument)
+
+
+def usual_items(argument: str) -> Iterator[Mapping[str, Any]]:
+    """What an argument holds where a pipeline does not read it itself: JSON lines, the text of a file, or the words."""
+    if os.path.isfile(argument):
+        yield from _file(Path(argument))
+    else:
+        yield {"id": argument, "text": argument}
 
 
 def looks_like_file(argument: str) -> bool:
