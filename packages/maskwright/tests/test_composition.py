@@ -85,7 +85,7 @@ def test_fields_that_a_part_reads_because_of_a_setting():
     assert mistakes(objective=reader(False), data="toy-pairs") == []
     assert mistakes(objective=reader(True), data="toy-pairs") == [
         "objective.encoder: encoder:toy-bare reads the field answer; the data has document, query\n"
-        "use data with answers, or answers = false"
+        "use data with answer, or answers = false"
     ]
 
 

@@ -1,5 +1,7 @@
 """Which token is taken: likeliest, drawn, by a beam; and what may not follow."""
 
+import math
+
 import attrs
 import pytest
 import torch
@@ -61,6 +63,30 @@ def test_a_beam_finds_texts_at_least_as_likely():
         max(each.score for each in found) - one.score for found, one in zip(several, single, strict=True)
     ]
     assert min(better) > -1e-12 and max(better) > 0.1
+
+
+class ByHand(TableWriter):
+    """What follows each text, written out; the end is likely after all others."""
+
+    def next(self, texts: torch.Tensor) -> torch.Tensor:
+        chances = {(): [0.3, 0.6, 0.1], (1,): [0.05, 0.9, 0.05], (1, 1): [0.9, 0.05, 0.05]}
+        rows = [chances.get(tuple(text), [0.9, 0.05, 0.05]) for text in texts.tolist()]
+        return torch.tensor(rows, dtype=torch.float64).log()
+
+
+def test_a_better_text_that_ends_later_replaces_those_that_ended_first():
+    """Two texts have ended before [1, 1] does: 0.6 * 0.9 * 0.9 = 0.486, and the empty one 0.3."""
+    found = beam_search(ByHand(3), NoRules(), 2, 0.0, 6)[0]
+    assert [(each.tokens, each.complete) for each in found] == [([1, 1], True), ([], True)]
+    assert [math.exp(each.score) for each in found] == pytest.approx([0.486, 0.3])
+
+
+@pytest.mark.parametrize("length_penalty", [0.0, 0.6, 2.0])
+def test_the_best_text_of_a_beam_is_no_worse_than_the_likeliest_token_after_the_other(length_penalty: float):
+    single = greedy(4, 300, 6, Decoding(length_penalty=length_penalty))
+    several = beam_search(TableWriter(4, 300), NoRules(), 3, length_penalty, 6)
+    gains = [found[0].score - one.score for found, one in zip(several, single, strict=True) if one.complete]
+    assert len(gains) > 200 and min(gains) > -1e-12 and max(gains) > 0.1
 
 
 def test_items_are_searched_apart_from_each_other():

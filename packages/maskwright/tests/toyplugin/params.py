@@ -93,10 +93,11 @@ class Queue:
 class Bare:
     """Has no tag at all."""
 
-    answers: bool = setting(False, help="whether it reads answers too")
+    answers: bool = setting(False, help="whether it reads queries and answers too")
 
     def reads(self):
-        return {"answer": "use data with answers, or answers = false"} if self.answers else {}
+        fields = ("answer", "query") if self.answers else ()
+        return {field: f"use data with {field}, or answers = false" for field in fields}
 
     def build(self):
         from toyplugin.parts import HashEncoder

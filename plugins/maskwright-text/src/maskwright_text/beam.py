@@ -1,4 +1,4 @@
-"""Beam search: the best few beginnings are gone on with, until as many texts of an item have ended."""
+"""Beam search: the best few beginnings are gone on with, as long as one of them may still become a better text."""
 
 import torch
 from torch import Tensor
@@ -32,15 +32,17 @@ def beam_search(
         _take_ended(ended, texts, best[:, :beam], origin, token, rules.sep, length_penalty)
         best = best.masked_fill(token == rules.sep, -torch.inf)
         sums, rank = best.topk(beam, dim=1)
-        done = torch.tensor([len(found) >= beam for found in ended], device=device)
-        sums = sums.masked_fill(done[:, None], -torch.inf)
+        # A sum can only fall, and is divided by no more than at the limit.
+        reachable = sums[:, :1] / penalty(limit, length_penalty)
+        worst = [found[-1].score if len(found) == beam else -torch.inf for found in ended]
+        sums = sums.masked_fill(reachable <= sums.new_tensor(worst)[:, None], -torch.inf)
         rows = origin.gather(1, rank).flatten()
         texts = torch.cat([texts[rows], token.gather(1, rank).view(-1, 1)], dim=1)
         if not bool((sums > -torch.inf).any()):
             break
         writer.select(rows)
     return [
-        _ranked(found)[:beam] + _cut(texts[start : start + beam], own, length_penalty)[: beam - len(found)]
+        found + _cut(texts[start : start + beam], own, length_penalty)[: beam - len(found)]
         for found, own, start in zip(ended, sums.tolist(), first.tolist(), strict=True)
     ]
 
@@ -54,12 +56,16 @@ def _take_ended(
     end: int,
     length_penalty: float,
 ) -> None:
-    """Texts whose end is among the best `beam` ways to go on: `best` (B, beam) are their log-probabilities."""
-    count = texts.shape[1] + 1
-    for item, rank in ((token[:, : best.shape[1]] == end) & (best > -torch.inf)).nonzero().tolist():
-        if len(ended[item]) < best.shape[1]:
-            score = float(best[item, rank]) / penalty(count, length_penalty)
-            ended[item].append(Written(texts[int(origin[item, rank])].tolist(), score, True))
+    """Texts whose end is among the best `beam` ways to go on: `best` (B, beam) are their log-probabilities.
+
+    The `beam` texts of an item with the best scores stay. An end that is a less likely way is none: else a model that
+    is a little unsure at every token would write nothing at all.
+    """
+    beam, scale = best.shape[1], penalty(texts.shape[1] + 1, length_penalty)
+    for item, rank in ((token[:, :beam] == end) & (best > -torch.inf)).nonzero().tolist():
+        text = texts[int(origin[item, rank])].tolist()
+        ended[item].append(Written(text, float(best[item, rank]) / scale, True))
+    ended[:] = [_ranked(found)[:beam] for found in ended]
 
 
 def _cut(texts: Tensor, sums: list[float], length_penalty: float) -> list[Written]:
