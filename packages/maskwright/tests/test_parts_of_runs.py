@@ -222,3 +222,21 @@ def test_fitted_parts_are_found_however_deep_the_run_lies_that_fitted_them(first
     raw = train(objective={"use": "toy-loss", "encoder": from_run(second.folder)})
     third = api.run(raw, out=tmp_path / "third", pictures=False)
     assert third.part("objective").encoder.counts == counts
+
+
+def test_a_run_that_was_made_from_another_says_when_that_one_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    first = {"use": "toy-train", "steps": 1, "objective": {"use": "toy-loss", "encoder": "toy-counts"}}
+    api.run(first, out="first", pictures=False)
+    second = {**first, "objective": {"use": "toy-loss", "encoder": {"use": "from-run", "run": "first"}}}
+    api.run(second, out="second", pictures=False)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert api.load(tmp_path / "second").part("objective.encoder").counts
+    (tmp_path / "first").rename(tmp_path / "moved")
+    with pytest.raises(UserError) as caught:
+        _ = api.load(tmp_path / "second").tree
+    assert caught.value.what == f"{tmp_path / 'second'} needs what is no longer there"
+    assert f"objective.encoder: {tmp_path / 'first'} does not exist" in caught.value.why

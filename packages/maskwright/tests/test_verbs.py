@@ -10,6 +10,7 @@ from commands import Command
 
 from maskwright import api
 from maskwright.cli.apply_verb import looks_like_file
+from maskwright.cli.run_verbs import for_terminal
 
 
 @pytest.fixture
@@ -27,6 +28,16 @@ def test_run_ends_with_a_table_and_the_report(here: Command):
     quiet = here("run", "toy-train", "-q", "--no-pictures", "--out", "b")
     assert quiet.stderr == ""
     assert quiet.stdout.endswith("\nfinished: b\n")
+
+
+def test_tables_that_a_terminal_cannot_hold_are_left_to_the_report():
+    rows = [{"number": number, "text": "x" * 190} for number in range(30)]
+    lines = for_terminal(rows).splitlines()
+    assert len(lines) == 1 + 24 + 1 and max(map(len, lines)) == 200
+    assert lines[-1] == "  … 6 more rows in the report"
+    rows[3] = {"number": 3, "text": "x" * 191}
+    assert for_terminal(rows) == "  30 rows, too wide for here: see the report"
+    assert len(for_terminal(rows[4:28]).splitlines()) == 1 + 24 and not for_terminal([]).strip()
 
 
 def test_run_makes_a_folder_of_its_own(here: Command, tmp_path: Path):

@@ -68,17 +68,30 @@ def test_a_beam_finds_texts_at_least_as_likely():
 class ByHand(TableWriter):
     """What follows each text, written out; the end is likely after all others."""
 
+    def __init__(self, chances: dict[tuple[int, ...], list[float]]) -> None:
+        super().__init__(3)
+        self.chances = chances
+
     def next(self, texts: torch.Tensor) -> torch.Tensor:
-        chances = {(): [0.3, 0.6, 0.1], (1,): [0.05, 0.9, 0.05], (1, 1): [0.9, 0.05, 0.05]}
-        rows = [chances.get(tuple(text), [0.9, 0.05, 0.05]) for text in texts.tolist()]
+        rows = [self.chances.get(tuple(text), [0.9, 0.05, 0.05]) for text in texts.tolist()]
         return torch.tensor(rows, dtype=torch.float64).log()
 
 
 def test_a_better_text_that_ends_later_replaces_those_that_ended_first():
     """Two texts have ended before [1, 1] does: 0.6 * 0.9 * 0.9 = 0.486, and the empty one 0.3."""
-    found = beam_search(ByHand(3), NoRules(), 2, 0.0, 6)[0]
+    writer = ByHand({(): [0.3, 0.6, 0.1], (1,): [0.05, 0.9, 0.05]})
+    found = beam_search(writer, NoRules(), 2, 0.0, 6)[0]
     assert [(each.tokens, each.complete) for each in found] == [([1, 1], True), ([], True)]
     assert [math.exp(each.score) for each in found] == pytest.approx([0.486, 0.3])
+
+
+def test_a_beginning_is_given_up_only_when_the_longest_text_could_not_be_better():
+    """[1, 1] is worse than both texts that have ended: 0.2025 against 0.2475 for [1]. What follows it is sure."""
+    sure = {(1,) * length: [0.03, 0.96, 0.01] for length in (2, 3)}
+    writer = ByHand({(): [0.5, 0.45, 0.05], (1,): [0.55, 0.45, 0.0], **sure})
+    found = beam_search(writer, NoRules(), 2, 2.0, 6)[0]
+    assert [each.tokens for each in found] == [[1, 1, 1, 1], []]
+    assert found[0].score == pytest.approx(math.log(0.2025 * 0.96 * 0.96 * 0.9) / (10 / 6) ** 2)
 
 
 @pytest.mark.parametrize("length_penalty", [0.0, 0.6, 2.0])
@@ -239,6 +252,20 @@ def test_settings_that_the_model_cannot_meet(model, decoding: Decoding, what: st
     with pytest.raises(UserError) as raised:
         model.generate(ITEMS, Step(), decoding)
     assert raised.value.what == what and raised.value.cure
+
+
+@pytest.mark.parametrize(
+    "decoding",
+    [Decoding(), Decoding(beam=2), Decoding(temperature=1.0), Decoding(block=2), Decoding(cache=False)],
+)
+def test_weights_that_are_not_finite_write_nothing(decoding: Decoding):
+    model = example_writer(DATA)
+    with torch.no_grad():
+        model.encoder.blocks[0].mlp.fc1.weight[0, 0] = torch.nan
+    with pytest.raises(UserError) as raised:
+        model.generate(ITEMS, Step(), decoding)
+    assert raised.value.what == "the model gives no probabilities: its numbers are not finite"
+    assert raised.value.where == "decoding" and "at = STEP of from-run" in raised.value.cure
 
 
 def test_a_causal_model_cannot_write_several_tokens_at_once():

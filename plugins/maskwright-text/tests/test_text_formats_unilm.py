@@ -9,7 +9,7 @@ from text_foreign_models import LONGEST, TEXTS, Texts, numbers, our_batch, stirr
 from maskwright.errors import UserError
 from maskwright.step import Step
 from maskwright_text.exporting import to_unilm
-from maskwright_text.importing import from_unilm
+from maskwright_text.importing import from_transformers, from_unilm
 from maskwright_text.params_models import Mlm, Subwords, TextEncoder
 
 CONFIG = {
@@ -237,6 +237,20 @@ def test_a_folder_with_several_files(tmp_path):
     assert "why:   other.bin, unilm2-tiny-uncased.bin" in text
 
 
+def test_beside_states_of_the_optimiser_the_usual_name_is_taken(tmp_path):
+    path = written(tmp_path / "ckpt-3", unilm2_state(), "pytorch_model.bin")
+    for name in ("optim.3.bin", "sched.3.bin"):
+        path.with_name(name).write_bytes(b"")
+    assert from_unilm(path.parent)[1].encoder.depth == 2
+
+
+def test_a_file_is_no_folder_of_transformers(tmp_path):
+    path = written(tmp_path / "a", unilm2_state())
+    text = said(lambda: from_transformers(path))
+    assert text.startswith(f"{path} is a file, transformers has folders\n")
+    assert f"maskwright import {path} --from unilm" in text
+
+
 class Evil:
     def __reduce__(self):
         return print, ("run!",)
@@ -271,6 +285,7 @@ CONFIGS = [
     ({"num_attention_heads": 3}, "width: 16 is no multiple of 3 heads"),
     ({"hidden_size": 32}, "is no network that encoder:text and objective:mlm can be"),
     ({"source_type_id": 2}, "segments 2 and 1 of a table of 2"),
+    ({"max_rel_pos": 2}, "reach: 2 is too near: with relative = 8 distances below 2 are exact"),
     ({"max_rel_pos": 0}, "max_rel_pos is '0', wanted a whole number of at least 1"),
     ({"hidden_dropout_prob": 1.5}, "dropout"),
 ]

@@ -14,7 +14,7 @@ from maskwright_text.example_writers import Parrot, example_writer
 from maskwright_text.generation import Generation, Infill, drawn_items
 from maskwright_text.params_seq2seq import Generation as GenerationParams
 from maskwright_text.params_seq2seq import example_pairs
-from maskwright_text.text_metrics import first_sentence, score
+from maskwright_text.text_metrics import first_sentence, score, words_of_name
 from maskwright_torch.contracts import Generated
 
 STEP = Step(seed=2)
@@ -69,6 +69,24 @@ def test_the_first_sentence_ends_where_white_space_follows_its_end():
     assert first_sentence("Uses numpy.array. Then stops.") == "Uses numpy.array."
     assert first_sentence("  What? Yes\nand") == "What?"
     assert first_sentence("no end") == "no end" and first_sentence("") == ""
+
+
+@pytest.mark.parametrize("short", ["e.g.", "i.e.", "etc.", "cf.", "vs.", "J."])
+def test_an_abbreviation_ends_no_sentence(short: str):
+    assert first_sentence(f"Sorts, {short} files. Then stops.") == f"Sorts, {short} files."
+
+
+def test_a_word_that_only_ends_like_an_abbreviation_ends_a_sentence():
+    assert first_sentence("Calls fetc. Then stops.") == "Calls fetc."
+    assert first_sentence("Opens avs. Then stops.") == "Opens avs."
+
+
+def test_names_are_taken_apart_into_words():
+    assert words_of_name("package.HTTPServer.send_all") == "package HTTP Server send all"
+    assert words_of_name("__init__") == "init" and words_of_name("base64Encode") == "base64 Encode"
+    item = {"id": "a", "text": "One. Two.", "summary": "parse Html page", "name": "parse_HtmlPage"}
+    item["summary"] = "parse Html Page"
+    assert judged(Parrot(), ListedData({"test": [item]})).values["name_rougeL"] == 1.0
 
 
 # -- generation -----------------------------------------------------------------------------------------------------

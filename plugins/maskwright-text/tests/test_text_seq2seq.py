@@ -247,6 +247,26 @@ def test_source_alone_needs_no_summary():
     assert sorted(batch) == ["cut", "real", "tokens"]
 
 
+def test_the_names_of_s2s_ft_are_taken_where_ours_are_missing():
+    ours = prepared([{"id": "a", "text": "the fox", "summary": "a fox"}])
+    theirs = prepared([{"src": "the fox", "tgt": "a fox"}])
+    both = prepared([{"text": "the fox", "src": "a dog", "summary": "a fox", "tgt": "a dog"}])
+    for name in ("tokens", "target"):
+        assert torch.equal(ours[name], theirs[name]) and torch.equal(ours[name], both[name])
+
+
+def test_the_fields_that_were_found_are_named():
+    with pytest.raises(UserError) as raised:
+        prepared([{"id": "a", "body": "the fox"}])
+    assert str(raised.value) == (
+        'the item "a" has no text\n'
+        "  where: objective:seq2seq\n"
+        "  why:   it has body, id; text is the source of what is written\n"
+        '  do:    JSON lines with a text as "text", or as "src"; or data that reads it from another column, '
+        'fields = { text = "COLUMN" }'
+    )
+
+
 @pytest.mark.parametrize(
     ("item", "what"),
     [

@@ -84,6 +84,25 @@ def test_a_pre_trained_objective_brings_encoder_head_and_tokenizer(
     assert state(again.head) == state(tuned.head)
 
 
+@pytest.mark.parametrize("length", [20, 40])
+def test_an_encoder_may_get_another_length_on_the_way(
+    pre_trained: api.LoadedRun, tmp_path: Path, length: int
+):
+    def begun(run: api.LoadedRun, out: str, **changes: object) -> tuple[api.LoadedRun, Any]:
+        source = {"use": "from-run", "run": str(run.folder), "set": changes}
+        start = {"use": "seq2seq", "target_length": 8, "pretrained": source}
+        made = train(tmp_path, out, start, steps=0)
+        return made, made.part("objective")
+
+    before = pre_trained.part("objective").encoder.positions.weight
+    wanted = torch.cat([before, before])[:length]
+    run, one = begun(pre_trained, "one", encoder={"length": length})
+    assert torch.equal(one.encoder.positions.weight, wanted) and one.source_length == length - 8
+    # A run that writes holds the encoder twice, by itself and in what it began with.
+    _, two = begun(run, "two", pretrained={"set": {"encoder": {"length": 24}}})
+    assert torch.equal(two.encoder.positions.weight, torch.cat([wanted, wanted])[:24])
+
+
 def test_each_line_of_a_file_gets_its_text_in_its_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     run = train(tmp_path, "new", {"use": "seq2seq", "target_length": 8, "encoder": ENCODER}, steps=1)
     lines = tmp_path / "lines.jsonl"
@@ -101,6 +120,9 @@ def test_each_line_of_a_file_gets_its_text_in_its_place(tmp_path: Path, capsys: 
         assert {"generated", "complete", "score"} == both[0].keys() and len(both) == 2
         assert all(item[name] == both[0][name] for name in both[0]) and item["text"] == source["text"]
     greedy = model.generate([{"id": "1", **sources[0]}], Step())
+    lines.write_text(json.dumps(TEXTS[0]) + "\n", encoding="utf-8")  # the names of s2s-ft
+    assert main(["apply", f"{run.folder}:generate", str(lines)]) == 0
+    assert json.loads(capsys.readouterr().out)["generated"] == greedy[0][0].text
     assert main(["apply", str(run.folder), sources[0]["text"]]) == 0  # what the run does by default
     assert json.loads(capsys.readouterr().out)["generated"] == greedy[0][0].text
 
@@ -109,6 +131,16 @@ def test_neither_encoder_nor_pre_trained_objective_is_a_mistake_before_anything_
     with pytest.raises(RecipeError) as raised:
         train(tmp_path, "wrong", {"use": "seq2seq"})
     assert "objective.encoder" in str(raised.value) and "give encoder, or pretrained" in str(raised.value)
+
+
+def test_what_has_no_head_over_tokens_is_a_mistake_before_anything_runs(tmp_path: Path):
+    other = {"use": "classify", "classes": 2, "encoder": ENCODER}
+    with pytest.raises(RecipeError) as raised:
+        train(tmp_path, "wrong", {"use": "seq2seq", "pretrained": other})
+    assert "objective:seq2seq needs text:head" in str(raised.value)
+    assert "Fits: mlm (maskwright-text), pmlm (maskwright-text), seq2seq (maskwright-text)" in str(
+        raised.value
+    )
 
 
 def test_an_objective_without_a_head_over_tokens_is_refused():

@@ -34,10 +34,26 @@ def run_tree(folder: Path) -> Node:
         raise UserError(f"{folder} {what}", where=str(folder), cure="give a folder that holds resolved.json")
     made = plan(resolved)
     # Without its data or its evaluators a run can still be used; without what its parts are made of it cannot.
-    if made.root is None or any(not m.path.startswith(("data", "evaluators")) for m in made.mistakes):
-        made.require()
+    missing = [m for m in made.mistakes if made.root is None or m.path in _holes(made.root)]
+    if made.root is None or missing:
+        raise UserError(
+            f"{folder} needs what is no longer there",
+            where=str(resolved),
+            why="; ".join(map(str, missing)),
+            cure="put it back, or write its new place into resolved.json",
+        )
     assert made.root is not None
     return made.root
+
+
+def _holes(root: Node) -> set[str]:
+    """Paths of parts that are needed and could not be planned, data and evaluators left out."""
+    return {
+        child_path(node.path, name)
+        for node in root.walk()
+        for name, value in node.slots.items()
+        if value is None and not node.spec(name).optional and node.spec(name).kinds != ("dataset",)
+    }
 
 
 def extra_parts(folder: Path) -> dict[str, dict[str, Any]]:

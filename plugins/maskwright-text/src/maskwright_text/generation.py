@@ -12,7 +12,7 @@ from maskwright.contracts import Dataset, Findings, items_of
 from maskwright.errors import UserError
 from maskwright.step import Step
 from maskwright_text.choosing import Decoding
-from maskwright_text.text_metrics import METRICS, first_sentence, require_metrics, score
+from maskwright_text.text_metrics import METRICS, first_sentence, require_metrics, score, words_of_name
 from maskwright_torch.noise import identities, uniform
 
 Item = Mapping[str, Any]
@@ -67,7 +67,7 @@ def _controls(items: Sequence[Item]) -> Iterator[tuple[str, str, list[str]]]:
     """(name of the metric, words, a text for each item) of answers that need no model."""
     yield "first_sentence", "the first sentence of the text", [first_sentence(item["text"]) for item in items]
     if all("name" in item for item in items):
-        yield "name", "the item's name", [item["name"] for item in items]
+        yield "name", "the item's name", [words_of_name(item["name"]) for item in items]
 
 
 def _notes(table: Sequence[Mapping[str, Any]], found: Sequence[Any]) -> Iterator[str]:

@@ -47,6 +47,13 @@ class Found:
 
 def from_transformers(path: Path) -> tuple[Any, Any]:
     """A folder of a BERT, a RoBERTa or a RoBERTa-PreLayerNorm, with or without its head for masked tokens."""
+    if path.is_file():
+        raise UserError(
+            f"{path} is a file, transformers has folders",
+            where=str(path),
+            cure="the folder that save_pretrained wrote; for a state dict of UniLM  "
+            f"maskwright import {path} --from unilm",
+        )
     opened = open_folder(path)
     kind, config = opened.config.model_type, opened.model.config.to_dict()
     if kind not in PRE_NORM:

@@ -21,7 +21,7 @@ from maskwright_text.upos import UPOS
 from maskwright_torch.contracts import ROWS, Batch, Filled, Loss
 from maskwright_torch.masking import choose, hide_lowest, units_of
 from maskwright_torch.noise import uniform
-from maskwright_torch.part import Part
+from maskwright_torch.part import Part, inside
 
 CHOICES = 5
 
@@ -69,6 +69,11 @@ class Mlm(Part):
         self.register_buffer("usual", torch.tensor(usual), persistent=False)
         if hasattr(masker, "set_vocabulary"):  # one that weighs tokens has a number for each
             masker.set_vocabulary(encoder.space.vocabulary)
+
+    def adapt(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of the same objective over an encoder of another length."""
+        encoder = self.encoder.adapt(inside(state, "encoder")) if hasattr(self.encoder, "adapt") else {}
+        return state | {f"encoder.{name}": tensor for name, tensor in encoder.items()}
 
     # -- training --------------------------------------------------------------------------------------------
 

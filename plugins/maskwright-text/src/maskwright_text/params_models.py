@@ -159,6 +159,12 @@ class TextEncoder:
                 "relative",
                 f"{self.relative} is no multiple of 4: each direction has exact and wider buckets",
             )
+        if self.relative and self.reach <= self.relative // 4:
+            yield (
+                "reach",
+                f"{self.reach} is too near: with relative = {self.relative} distances below {self.relative // 4} are "
+                "exact, and wider buckets go on from there",
+            )
 
     def build(self, seed: int):
         from maskwright_text.text_batches import TextPrepare

@@ -8,6 +8,9 @@ from maskwright_text.params_models import EXPORTS, TextEncoder
 WRITER = {"torch", "tokens", "vocabulary", "takes:attention"}
 """What an encoder needs to write."""
 
+HEAD = {"torch", "text:head"}
+"""An objective whose `encoder` and `head` over its vocabulary may be trained on."""
+
 _EXAMPLES = (
     ("the quick brown fox jumps over the lazy dog", "a fox jumps"),
     ("a lazy dog sleeps while the fox runs in the park", "the dog sleeps"),
@@ -33,7 +36,7 @@ class Seq2Seq:
     pretrained: Any = slot(
         "objective",
         optional=True,
-        needs={"torch"},
+        needs=HEAD,
         help="in place of encoder: a run of mlm, pmlm or seq2seq, whose encoder and head are both trained on",
         reads=False,  # nothing is hidden by its masker, so the data need not have what that reads
     )

@@ -102,15 +102,15 @@ def maskwright_maskers():
 def maskwright_objectives():
     yield Component(
         "mlm", f"{_MODELS}:Mlm", "predict hidden tokens (masked language model)",
-        provides={"torch", "fills"}, consumes={"text"}, paper=_MRD,
+        provides={"torch", "fills", "text:head"}, consumes={"text"}, paper=_MRD,
     )  # fmt: skip
     yield Component(
         "pmlm", f"{_PSEUDO}:Pmlm", "predict hidden tokens at once and block by block, in one pass",
-        provides={"torch", "fills"}, consumes={"text"}, paper=_PMLM,
+        provides={"torch", "fills", "text:head"}, consumes={"text"}, paper=_PMLM,
     )  # fmt: skip
     yield Component(
         "seq2seq", f"{_WRITERS}:Seq2Seq", "learn to write summaries and other texts from texts",
-        provides={"torch", "generates"}, consumes={"text", "summary"}, paper="arXiv:2110.13640",
+        provides={"torch", "generates", "text:head"}, consumes={"text", "summary"}, paper="arXiv:2110.13640",
     )  # fmt: skip
 
 

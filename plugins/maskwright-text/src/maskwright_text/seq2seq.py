@@ -23,7 +23,7 @@ from maskwright_torch.contracts import ROWS, Batch, Generated, Loss
 from maskwright_torch.inference import in_batches, in_use
 from maskwright_torch.masking import hide_lowest
 from maskwright_torch.noise import uniform
-from maskwright_torch.part import Part
+from maskwright_torch.part import Part, inside
 
 Mode = Literal["v2", "v1", "v0"]
 Item = Mapping[str, Any]
@@ -79,6 +79,15 @@ class Seq2Seq(Part):
         specials = set(self.encoder.space.specials)
         usual = [number for number in range(self.encoder.space.vocabulary) if number not in specials]
         self.register_buffer("usual", torch.tensor(usual), persistent=False)
+
+    def adapt(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of the same objective over an encoder of another length, which a pre-trained objective has, too."""
+        for name in ("pretrained", "encoder"):
+            part = getattr(self, name)
+            if hasattr(part, "adapt"):
+                fitting = part.adapt(inside(state, name))
+                state |= {f"{name}.{inner}": tensor for inner, tensor in fitting.items()}
+        return state
 
     # -- training --------------------------------------------------------------------------------------------
 

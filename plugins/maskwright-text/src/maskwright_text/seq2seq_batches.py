@@ -23,20 +23,26 @@ SOURCE, TARGET = 0, 1
 
 @attrs.frozen
 class SourcePrepare:
-    """Items with `text` -> `tokens`, `real` (B, S) and `cut` (B,), the tokens of each that did not fit."""
+    """Items with `text`, or `src` as in s2s-ft -> `tokens`, `real` (B, S) and `cut` (B,).
+
+    `cut` is the number of tokens of each that did not fit.
+    """
 
     codec: TextCodec
     length: int
 
     def __call__(self, items: Sequence[Item], step: Step) -> dict[str, Tensor]:
-        texts = [{name: item[name] for name in ("id", "text") if name in item} for item in items]
+        texts = [{"text": _field(item, "text", "src", "the source of what is written")} for item in items]
         batch = TextPrepare(self.codec, self.length)(texts, step)
         return {name: batch[name] for name in ("tokens", "real", "cut")}
 
 
 @attrs.frozen
 class PairPrepare:
-    """Items with `text` and `summary` -> beside the source `target`, `target_real` (B, T) and `target_cut` (B,)."""
+    """Items with `text` and `summary`, or `src` and `tgt` -> `target`, `target_real` (B, T) and `target_cut` (B,).
+
+    They stand beside what SourcePrepare makes of the source.
+    """
 
     codec: TextCodec
     source_length: int
@@ -54,8 +60,9 @@ class PairPrepare:
 
     def _targets(self, items: Sequence[Item]) -> list[np.ndarray]:
         """int64 tokens of each summary with [SEP], not cut."""
+        summaries = [_field(item, "summary", "tgt", "what a model learns to write") for item in items]
         found = []
-        for item, encoding in zip(items, self.codec.encode([_summary(item) for item in items]), strict=True):
+        for item, encoding in zip(items, self.codec.encode(summaries), strict=True):
             marks = zip(encoding.ids, encoding.special_tokens_mask, strict=True)
             words = [token for token, special in marks if not special]
             if not words:
@@ -69,16 +76,18 @@ class PairPrepare:
         return found
 
 
-def _summary(item: Item) -> str:
-    summary = item.get("summary")
-    if not isinstance(summary, str):
+def _field(item: Item, name: str, other: str, role: str) -> str:
+    """A text by our name, or by that of s2s-ft."""
+    value = item.get(name, item.get(other))
+    if not isinstance(value, str):
         raise UserError(
-            f'the item "{item.get("id", "")}" has no summary',
+            f'the item "{item.get("id", "")}" has no {name}',
             where="objective:seq2seq",
-            why=f"it has {', '.join(sorted(map(str, item)))}; the summary is what a model learns to write",
-            cure="a data set whose items have text and summary, or the columns that hold them",
+            why=f"it has {', '.join(sorted(map(str, item)))}; {name} is {role}",
+            cure=f'JSON lines with a text as "{name}", or as "{other}"; or data that reads it from another column, '
+            f'fields = {{ {name} = "COLUMN" }}',
         )
-    return summary
+    return value
 
 
 @attrs.frozen(eq=False)

@@ -1,6 +1,7 @@
 """Block-parallel writing: the masks of a block are filled together, in rounds that keep the surest tokens first.
 
-This is how the model was pre-trained (the blocks of PMLM), and saves turns: a block of k tokens takes `passes` of them.
+It saves turns: a block of k tokens takes `passes` of them. PMLM pre-trains so: masks of a block read
+each other. Fine-tuning in mode v2 never lets them, so a fine-tuned model may well write worse texts this way.
 """
 
 import torch

@@ -19,7 +19,9 @@ METRICS: Mapping[str, Literal["max", "min"]] = {
 """ROUGE is the F-measure; all between 0 and 1, BLEU between 0 and 100."""
 
 _ROUGE = ("rouge1", "rouge2", "rougeL")
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s")
+_SENTENCE_END = re.compile(r"(?<=[.!?])(?<!\b[A-Za-z]\.)(?<!\betc\.)(?<!\bcf\.)(?<!\bvs\.)\s")
+"""Not after a single letter, as in e.g., i.e. and initials, nor after etc., cf. and vs."""
+_IN_NAMES = re.compile(r"[._]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 @attrs.frozen
@@ -67,5 +69,10 @@ def _same(text: str, truth: str) -> bool:
 
 
 def first_sentence(text: str) -> str:
-    """What stands before the first full stop, question or exclamation mark that is followed by white space."""
+    """Up to the first full stop, question or exclamation mark before white space that ends no abbreviation."""
     return _SENTENCE_END.split(text.strip(), maxsplit=1)[0]
+
+
+def words_of_name(name: str) -> str:
+    """`package.HTTPServer.send_all` -> `package HTTP Server send all`."""
+    return " ".join(_IN_NAMES.sub(" ", name).split())

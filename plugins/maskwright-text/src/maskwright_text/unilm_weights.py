@@ -27,6 +27,8 @@ HEAD = {
     "norm.weight": "transform.LayerNorm.weight", "norm.bias": "transform.LayerNorm.bias", "bias": "bias",
 }  # fmt: skip
 """Names in VocabularyHead -> names after `cls.predictions.`"""
+WEIGHTS = "pytorch_model.bin"
+"""In folders of s2s-ft other .bin files lie beside it, which hold states of the optimiser."""
 _FUSED = re.compile(r"(encoder\.layer\.\d+\.attention\.self\.)qkv_linear\.weight$")
 
 
@@ -45,7 +47,7 @@ class Unilm:
 
 
 def read_unilm(path: Path) -> Unilm:
-    """A .bin file, or a folder with one, and config.json beside it."""
+    """A .bin file, or a folder with one or with WEIGHTS, and config.json beside it."""
     file = _the_file(path)
     config = file.parent / CONFIG
     if not config.is_file():
@@ -75,6 +77,8 @@ def read_unilm(path: Path) -> Unilm:
 def _the_file(path: Path) -> Path:
     if path.is_file():
         return path
+    if (usual := path / WEIGHTS).is_file():
+        return usual
     found = sorted(path.glob("*.bin"))
     if len(found) != 1:
         raise UserError(

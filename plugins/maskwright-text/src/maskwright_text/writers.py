@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from maskwright.errors import UserError
 from maskwright_text.seq2seq_batches import SOURCE, TARGET
 from maskwright_torch.blocks import Cache
 from maskwright_torch.contracts import Batch
@@ -45,7 +46,15 @@ class Writer:
         states = self._states(
             torch.cat([tokens, masks], dim=1), torch.cat([places, blanks], dim=1), blanks.shape[1]
         )
-        return log_softmax(self.head(states, self.encoder.table))
+        log_probs = log_softmax(self.head(states, self.encoder.table))
+        if not bool(log_probs.isfinite().all()):
+            raise UserError(
+                "the model gives no probabilities: its numbers are not finite",
+                where="decoding",
+                why="its weights are not, or they are too large for its precision",
+                cure="an earlier checkpoint (at = STEP of from-run), or training anew with a lower lr, or clip = 1",
+            )
+        return log_probs
 
     def select(self, rows: Tensor) -> None:
         """Go on with these texts, int64 (R',); one may be taken several times."""

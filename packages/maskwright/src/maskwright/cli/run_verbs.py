@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from maskwright import api
@@ -14,6 +15,9 @@ from maskwright.progress import Progress, quiet_progress, visible_progress
 
 MAX_TABLE = 24
 """Rows of a table that the terminal shows; the report has all."""
+
+MAX_WIDTH = 200
+"""Characters of a row, at most: a terminal would break the lines of a wider table, and bury the others under it."""
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -98,9 +102,7 @@ def _tell(finished: api.LoadedRun) -> int:
     ]
     for name, title, rows in tables[:6]:
         print(f"\n{name}: {title}")
-        print(table(rows[:MAX_TABLE]))
-        if len(rows) > MAX_TABLE:
-            print(f"  … {len(rows) - MAX_TABLE} more rows in the report")
+        print(for_terminal(rows))
     if not tables:
         last = list(finished.last_metrics().items())
         if last:
@@ -108,3 +110,12 @@ def _tell(finished: api.LoadedRun) -> int:
     report = finished.folder / "report.html"
     print(f"\n{status}: {report if report.is_file() else finished.folder}")
     return 0
+
+
+def for_terminal(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The table, or where it is."""
+    shown = table(rows[:MAX_TABLE])
+    if any(len(line) > MAX_WIDTH for line in shown.splitlines()):
+        return f"  {len(rows)} rows, too wide for here: see the report"
+    more = len(rows) - MAX_TABLE
+    return f"{shown}\n  … {more} more rows in the report" if more > 0 else shown
