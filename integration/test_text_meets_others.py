@@ -95,3 +95,13 @@ def test_a_text_encoder_is_probed_and_fine_tuned_by_what_serves_all(tmp_path: Pa
         "linear-probe/tfidf_accuracy",
         "linear-probe/random_accuracy",
     } <= found.keys()
+
+
+def test_a_masker_of_pictures_is_refused_for_texts(tmp_path: Path):
+    text = {**TEXT["objective"], "masker": "patch-blocks"}
+    done = maskwright("check", written(tmp_path, objective=text))
+    assert done.returncode == 2
+    assert "hides units of an encoder with patches" in done.stderr
+    done = maskwright("apply", "pipeline:show-masks", "some words", "--set", "masker=patch-blocks")
+    assert done.returncode == 2
+    assert "masker:patch-blocks hides units with patches, a text has tokens" in done.stderr

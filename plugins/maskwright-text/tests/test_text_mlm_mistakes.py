@@ -96,7 +96,6 @@ def test_a_run_goes_on_where_steps_have_nothing_hidden(tmp_path: Path):
         ({"ratio": {"use": "linear", "start": 0.3, "end": -0.2}}, "at most 1, found -0.2 to 0.3"),
         ({"floor": 0.5, "cap": 0.4}, "0.5 is above the cap 0.4"),
         ({"mask_share": 0.8, "random_share": 0.3}, "0.8 + 0.3 is more than 1"),
-        ({"masker": "patch-blocks"}, "hides units of an encoder with patches"),
         ({"ratio": "mrd-line"}, 'there is no schedule called "mrd-line" — did you mean "mrd-linear"?'),
     ],
 )

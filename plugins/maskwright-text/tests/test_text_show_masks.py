@@ -180,13 +180,11 @@ def test_items_without_words_are_refused(item, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (["masker=patch-blocks"], "masker:patch-blocks hides units with patches, a text has tokens"),
         (["floor=0.9", "cap=0.5"], "0.9 is above the cap 0.5"),
         (["ratio=1.5"], "a share of the tokens is above 0 and at most 1, found 1.5"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings, message):
-    """patch-blocks stands for a masker of pictures, which is there when the plugin of pictures is installed."""
     with pytest.raises(RecipeError) as caught:
         build_raw({"use": "show-masks"}, ("pipeline",), "show-masks", 0, settings)
     assert message in str(caught.value)
