@@ -200,7 +200,7 @@ def test_import_takes_pictures_to_vision_and_texts_to_text(tmp_path, codec, caps
     assert main(words) == 2
     said = capsys.readouterr().err
     assert f"nothing recognises {tmp_path / 'other'}" in said
-    assert "--as encoder:text or --as encoder:vit" in said
+    assert "--as encoder:vit or --as objective:mlm" in said
 
 
 def test_nothing_was_left_out():
