@@ -4,7 +4,7 @@
     python benchmarks/training.py --only loop      # or throughput
 
 The cost of the loop is measured inside one run: its time from step to step, against the time that the same steps spend
-in what a loop written by hand needs as well (making the batch, the objective, backward, the optimiser). Two loops run
+in what a loop written by hand needs as well (batch, zero_grad, objective, backward, optimiser). Two loops that run
 after one another differ by more than that on a busy machine. Results go to benchmarks/results/training.json, the chart
 to docs/pictures/.
 """
@@ -110,6 +110,7 @@ def watched() -> Iterator[Watch]:
             (Mae, "forward", "objective"),
             (torch.Tensor, "backward", "backward"),
             (torch.optim.AdamW, "step", "optimiser"),
+            (torch.optim.Optimizer, "zero_grad", "zero_grad"),
         ):
             stack.enter_context(patch.object(owner, name, watch.timed(label, getattr(owner, name))))
         stack.enter_context(patch.object(loop, "set_lr", watch.mark(loop.set_lr)))
