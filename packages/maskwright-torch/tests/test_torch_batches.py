@@ -97,3 +97,7 @@ def test_a_killed_loader_process_ends_in_one_clear_error():
 def test_cut():
     assert [len(piece) for piece in cut(list(range(7)), 3)] == [3, 2, 2]
     assert [item for piece in cut(list(range(7)), 3) for item in piece] == list(range(7))
+
+
+def test_what_belongs_together_is_not_cut():
+    assert cut(list(range(10)), 2, unit=2) == [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9]]

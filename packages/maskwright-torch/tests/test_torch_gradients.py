@@ -104,9 +104,9 @@ def test_an_unknown_device_is_one_clear_error():
 def test_the_window_means_what_was_logged():
     window = Window()
     for values in ({"a": 1.0}, {"a": 3.0, "b": 4.0}):
-        window.add(values)
-    assert window.take() == {"a": 2.0, "b": 4.0}
-    assert window.take() == {}
+        window.add(values, {"tokens": 3.0})
+    assert window.take() == {"a": 2.0, "b": 4.0, "tokens": 6.0}
+    assert window.take() == {"tokens": 6.0}, "a sum over the whole run"
 
 
 def test_alone_sums_over_ranks_are_the_thing_itself():

@@ -18,7 +18,7 @@ from maskwright_torch.example_parts import HeavierHalf, SmallNetwork, example_en
 from maskwright_torch.features import features_of, labelled_split, pooled, untrained_copy
 from maskwright_torch.linear_probe import regress, scaled
 from maskwright_torch.noise import identities, uniform
-from maskwright_torch.params_evaluators import LinearProbe, Neighbours
+from maskwright_torch.params_evaluators import FineTune, LinearProbe, Neighbours
 from maskwright_torch.part import digest, freeze, seeded
 
 STEP = Step(seed=2)
@@ -39,6 +39,16 @@ def test_a_perfect_encoder_reaches_one(params):
     assert found.values["accuracy"] == found.values["macro_f1"] == 1.0
     assert found.rows[1] == {"id": "test-01", "label": 1, "predicted": 1, "correct": 1}
     assert len(found.rows) == 6
+
+
+@pytest.mark.parametrize("params", [LinearProbe, Neighbours, FineTune])
+def test_another_split_can_be_judged(params):
+    items = example_items()
+    data = ListedData(
+        {"train": items["train"], "validation": items["test"][:4]}, {"classes": ["rising", "falling"]}
+    )
+    found = params(split="validation").build().evaluate(example_encoder(), data, STEP)
+    assert [row["id"] for row in found.rows] == ["test-00", "test-01", "test-02", "test-03"]
 
 
 def test_all_four_rows_stand_in_the_table():

@@ -23,11 +23,17 @@ from maskwright_torch.noise import permutation
 
 @attrs.frozen
 class Order:
-    """An endless walk through the items, each epoch in an order of its own; a batch may reach into the next epoch."""
+    """An endless walk through the items, each epoch in an order of its own; a batch may reach into the next epoch.
+
+    An objective whose batches are no such walk has `order(...)`, which gives an object with `places` and `unit`. It
+    goes to loader processes, so it is small and holds no weights.
+    """
 
     step: Step
     count: int
     batch: int
+    unit: int = 1
+    """Rows that stay together when a batch is cut into pieces."""
 
     def places(self, number: int) -> list[tuple[int, int]]:
         """(epoch, index) of each row of batch `number`."""
@@ -47,10 +53,10 @@ def _order(key: int, count: int) -> list[int]:
     return permutation(key, count).tolist()
 
 
-def cut(items: Sequence[Any], pieces: int) -> list[Sequence[Any]]:
-    """Consecutive pieces whose sizes differ by one at most."""
-    size, more = divmod(len(items), pieces)
-    edges = [i * size + min(i, more) for i in range(pieces + 1)]
+def cut(items: Sequence[Any], pieces: int, unit: int = 1) -> list[Sequence[Any]]:
+    """Consecutive pieces whose sizes differ by one unit at most."""
+    size, more = divmod(len(items) // unit, pieces)
+    edges = [unit * (i * size + min(i, more)) for i in range(pieces + 1)]
     return [items[edges[i] : edges[i + 1]] for i in range(pieces)]
 
 
@@ -68,7 +74,8 @@ class Batches:
     data: Dataset
     split: str
     prepare: Prepare
-    order: Order
+    order: Any
+    """An `Order`, or what the objective gives instead."""
     step: Step
     """Seed and total of the run."""
     pieces: int = 1
@@ -80,7 +87,7 @@ class Batches:
 
     def __getitem__(self, number: int) -> list[dict[str, Tensor]] | Failure:
         try:
-            places = cut(self.order.places(number), self.ranks * self.pieces)
+            places = cut(self.order.places(number), self.ranks * self.pieces, self.order.unit)
             own = places[self.rank * self.pieces : (self.rank + 1) * self.pieces]
             return [self._piece(number, piece) for piece in own]
         except Exception as error:

@@ -2,19 +2,20 @@
 
 Letters: `B` batch, `N` units that can be hidden, `M` positions whose states come out, `D` width, `P` values of a unit.
 Boolean masks: True = hidden for masks, True = real for `valid`. Indices are int64. A batch is a mapping whose tensors
-have `B` as first axis; it always holds `rows` (B,), the identity of each row, which noise is drawn for.
+have `B` as first axis; it always holds `rows` (B,), the identity of each row, which noise is drawn for. It may hold
+batches, where an objective wraps others that prepare rows each in its own way.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import attrs
-from torch import Tensor
+from torch import Tensor, nn
 
 from maskwright.step import Step
 
-Batch = Mapping[str, Tensor]
+Batch = Mapping[str, Any]
 
 ROWS = "rows"
 """Key of the row identities in a batch."""
@@ -86,6 +87,8 @@ class Loss:
     """Scalars to log beside the loss; means over the piece, weighted by its rows."""
     encoded: Encoded | None = None
     """The pass that was made, for a wrapper to use again."""
+    totals: Mapping[str, Tensor] = field(default_factory=dict)
+    """Scalars that are logged as sums over the whole run so far, such as the number of tokens predicted."""
 
     @classmethod
     def of(
@@ -94,9 +97,10 @@ class Loss:
         count: Tensor,
         parts: Mapping[str, Tensor] | None = None,
         encoded: Encoded | None = None,
+        totals: Mapping[str, Tensor] | None = None,
     ) -> "Loss":
         """The usual loss of a single term."""
-        return cls({"loss": Term(sum, count)}, parts or {}, encoded)
+        return cls({"loss": Term(sum, count)}, parts or {}, encoded, totals or {})
 
     @property
     def value(self) -> Tensor:
@@ -121,6 +125,28 @@ class Baseline:
     """(items, numbers): likewise, for the items to judge."""
 
 
+@attrs.frozen
+class Group:
+    """Units of one layer that can be removed one by one: the heads of an attention, the neurons of an MLP.
+
+    Removing a unit is feeding zeros in its place to the linear map `output`, and then leaving out what is 0.
+    """
+
+    kind: Literal["heads", "neurons"]
+    layer: int
+    """Number of the block, from 0."""
+    count: int
+    """Units that are there now; may be 0."""
+    size: int
+    """Numbers of a unit: D/H of a head, 1 of a neuron. The input of `output` is `count` times `size` wide."""
+    output: str
+    """Path in the encoder of the linear map that reads the units; its bias stays whatever is removed."""
+    inputs: tuple[str, ...]
+    """Paths of the linear maps that make them; `fused` parts of each, one after the other, are `count` times `size`."""
+    fused: int = 1
+    """3 where queries, keys and values are one map."""
+
+
 @runtime_checkable
 class Masker(Protocol):
     """An nn.Module that chooses units to hide. It is handed the ratio and never knows the schedule."""
@@ -138,7 +164,10 @@ class Encoder(Protocol):
 
     Optional, for probes and fine-tuning: `baseline(known, asked, step) -> Baseline` of two lists of raw items, those to
     learn from and those to judge; `reset()`, new weights; `depth` and `layer_of(name)`, the layer of a weight, 0 below
-    the first block and depth + 1 above the last.
+    the first block and depth + 1 above the last. With the tag `prunable`: `prunable()`, a list of `Group`, heads and
+    neurons of each block in order; `compact(kept)`, a smaller encoder with the same results, where `kept` is for each
+    group the int64 indices of the units that stay; `shape`, a list of [heads, neurons] of each block, which is also
+    the setting of its Params that builds an encoder of that shape.
     """
 
     width: int
@@ -160,8 +189,10 @@ class Objective(Protocol):
 
     Optional: `after_step(step)` on any sub-module, called inner before outer once the optimiser has stepped and while
     the gradients are still there; `counts(batch, step)`, the count of each term, wanted to accumulate several terms;
-    `groups(decay)`, groups of parameters for the optimiser; `parts()`, name -> (Params, module) of what from-run may
-    take beside the slots. With the tag `classifies`: `classes`, their number, and `logits(batch)`, (B, classes).
+    `groups(decay)`, groups of parameters for the optimiser; `parts()`, name -> (Params, module), or a `Reshaped`, of
+    what from-run may take beside the slots; `before_step(visit, step)`, called before every batch, with a `Visit` to
+    the data; `order(step, data, split, batch)`, which items make up each batch (see `Order` in batches.py).
+    With the tag `classifies`: `classes`, their number, and `logits(batch)`, (B, classes).
     With the tag `generates`: `generate(items, step)`, a list of `Generated` for each item, the best first, and
     `target_losses(items, step)`, for each item (T,) minus the log-probability of each token of its target.
     """
@@ -169,6 +200,17 @@ class Objective(Protocol):
     prepare: Prepare
 
     def __call__(self, batch: Batch, step: Step) -> Loss: ...
+
+
+@attrs.frozen(eq=False)
+class Reshaped:
+    """A part of the recipe in another shape than planned, as it came out of training."""
+
+    path: str
+    """Where the objective holds the planned part, such as "inner.encoder"."""
+    settings: Mapping[str, Any]
+    """Settings that differ from the planned ones."""
+    module: nn.Module
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,17 +21,16 @@ class Compute:
     device: torch.device
     precision: Precision = "fp32"
 
-    def put(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def put(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """A batch on the device; numbers as wide as the weights."""
-        wide = self.precision == "fp64"
         return {
-            name: tensor.to(
-                self.device,
-                torch.float64 if wide and tensor.is_floating_point() else None,
-                non_blocking=True,
-            )
-            for name, tensor in batch.items()
+            name: self.put(value) if isinstance(value, Mapping) else self._put(value)
+            for name, value in batch.items()
         }
+
+    def _put(self, tensor: Tensor) -> Tensor:
+        wide = self.precision == "fp64" and tensor.is_floating_point()
+        return tensor.to(self.device, torch.float64 if wide else None, non_blocking=True)
 
     def place(self, module: torch.nn.Module) -> None:
         module.to(self.device)

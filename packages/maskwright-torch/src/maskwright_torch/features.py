@@ -48,12 +48,14 @@ class Split:
         return f"{len(self.train.items)} to learn from, {len(self.test.items)} to judge, {len(self.names)} classes"
 
 
-def labelled_split(data: Dataset, step: Step, where: str, *, shots: int = 0, max_test: int = 0) -> Split:
-    """The train split, or `shots` items of each class of it, and the test split, or `max_test` items of it.
+def labelled_split(
+    data: Dataset, step: Step, where: str, *, shots: int = 0, max_test: int = 0, judged: str = "test"
+) -> Split:
+    """The train split, or `shots` items of each class of it, and the judged split, or `max_test` items of it.
 
     UserError where there is nothing to tell apart; `where` names the evaluator.
     """
-    train, test = (labelled(data, split, step, where) for split in ("train", "test"))
+    train, test = (labelled(data, split, step, where) for split in ("train", judged))
     found = sorted(set(train.labels.tolist()))
     if len(found) < 2:
         raise UserError(
@@ -69,7 +71,9 @@ def labelled_split(data: Dataset, step: Step, where: str, *, shots: int = 0, max
     used = sorted({*train.labels.tolist(), *test.labels.tolist()})
     names = {label: str(classes[label]) if label < len(classes) else str(label) for label in used}
     unseen = sorted(set(test.labels.tolist()) - set(train.labels.tolist()))
-    notes = (f"classes in the test split that no training item has: {', '.join(names[n] for n in unseen)}",)
+    notes = (
+        f"classes in the {judged} split that no training item has: {', '.join(names[n] for n in unseen)}",
+    )
     return Split(train, test, names, notes if unseen else ())
 
 
@@ -97,9 +101,14 @@ def labelled(data: Dataset, split: str, step: Step, where: str) -> Labelled:
 
 def some_of(found: Labelled, most: int, step: Step) -> Labelled:
     """At most so many items, drawn by a hash of seed and id; 0: all."""
-    if not most or most >= len(found.items):
-        return found
-    return _picked(found, np.sort(_draw_order(found.items, step)[:most]))
+    return _picked(found, some_places(found.items, most, step))
+
+
+def some_places(items: Sequence[Item], most: int, step: Step) -> np.ndarray:
+    """int64: places of at most so many items, drawn by a hash of seed and id, in rising order; 0: all."""
+    if not most or most >= len(items):
+        return np.arange(len(items))
+    return np.sort(_draw_order(items, step)[:most])
 
 
 def _picked(found: Labelled, places: np.ndarray) -> Labelled:

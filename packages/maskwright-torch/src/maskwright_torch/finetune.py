@@ -63,11 +63,11 @@ class FineTune:
     }
     """`scratch_accuracy` and `gain` over it where the encoder can be made anew; NAME_accuracy of its baseline."""
 
-    def __init__(self, training: Training, shots: int, max_test: int) -> None:
-        self.training, self.shots, self.max_test = training, shots, max_test
+    def __init__(self, training: Training, shots: int, max_test: int, split: str) -> None:
+        self.training, self.shots, self.max_test, self.split = training, shots, max_test, split
 
     def evaluate(self, subject: Any, data: Dataset, step: Step) -> Findings:
-        split = labelled_split(data, step, WHERE, shots=self.shots, max_test=self.max_test)
+        split = labelled_split(data, step, WHERE, shots=self.shots, max_test=self.max_test, judged=self.split)
         base = Step(step.seed).fork("finetune")
         right, notes = split.test.labels, list(split.notes)
         predicted = self._arm(trainable_copy(subject), split, base, self.training)

@@ -23,6 +23,8 @@ class Worth:
     terms: dict[str, float]
     """Mean of each term, without its weight."""
     parts: dict[str, float]
+    totals: dict[str, float] = attrs.field(factory=dict)
+    """What this step adds to sums over the whole run."""
 
 
 class _Tally:
@@ -39,6 +41,8 @@ class _Tally:
             self._add(f"count {name}", term.count.detach())
         for name, value in loss.parts.items():
             self._add(f"part {name}", value.detach() * rows)
+        for name, value in loss.totals.items():
+            self._add(f"total {name}", value.detach())
         self._add("rows", next(iter(loss.terms.values())).sum.new_tensor(float(rows)))
 
     def _add(self, name: str, value: Tensor) -> None:
@@ -54,7 +58,10 @@ class _Tally:
             for name, value in total.items()
             if name.startswith("part ")
         }
-        return Worth(sum(self.weights[name] * value for name, value in terms.items()), terms, parts)
+        totals = {
+            name.removeprefix("total "): value for name, value in total.items() if name.startswith("total ")
+        }
+        return Worth(sum(self.weights[name] * value for name, value in terms.items()), terms, parts, totals)
 
 
 def _mean(total: float, count: float) -> float:

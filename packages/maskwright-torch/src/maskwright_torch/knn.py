@@ -26,12 +26,14 @@ class Neighbours:
 
     metrics: ClassVar[Mapping[str, Literal["max", "min"]]] = METRICS
 
-    def __init__(self, k: int, weights: Weights, shots: int, pool: Pool, max_test: int) -> None:
+    def __init__(self, k: int, weights: Weights, shots: int, pool: Pool, max_test: int, split: str) -> None:
         self.k, self.weights = k, weights
-        self.shots, self.pool, self.max_test = shots, pool, max_test
+        self.shots, self.pool, self.max_test, self.split = shots, pool, max_test, split
 
     def evaluate(self, subject: Any, data: Dataset, step: Step) -> Findings:
-        split = labelled_split(data, step, "evaluator:knn", shots=self.shots, max_test=self.max_test)
+        split = labelled_split(
+            data, step, "evaluator:knn", shots=self.shots, max_test=self.max_test, judged=self.split
+        )
         count = len(split.train.items)
         if self.k > count:
             raise UserError(

@@ -45,11 +45,18 @@ class LinearProbe:
 
     metrics: ClassVar[Mapping[str, Literal["max", "min"]]] = METRICS
 
-    def __init__(self, c: float, shots: int, pool: Pool, max_test: int) -> None:
-        self.c, self.shots, self.pool, self.max_test = c, shots, pool, max_test
+    def __init__(self, c: float, shots: int, pool: Pool, max_test: int, split: str) -> None:
+        self.c, self.shots, self.pool, self.max_test, self.split = c, shots, pool, max_test, split
 
     def evaluate(self, subject: Any, data: Dataset, step: Step) -> Findings:
-        split = labelled_split(data, step, "evaluator:linear-probe", shots=self.shots, max_test=self.max_test)
+        split = labelled_split(
+            data,
+            step,
+            "evaluator:linear-probe",
+            shots=self.shots,
+            max_test=self.max_test,
+            judged=self.split,
+        )
         unfinished = 0
 
         def classify(known: Any, labels: np.ndarray, asked: Any) -> np.ndarray:

@@ -21,24 +21,29 @@ from maskwright_torch.interrupts import interrupts
 from maskwright_torch.optim import set_lr
 from maskwright_torch.part import set_training
 from maskwright_torch.ranks import Ranks
+from maskwright_torch.visit import Visit
 
 
 @attrs.define
 class Window:
-    """Means of what is logged since the last line; part of the state, so that resuming logs the same numbers."""
+    """What is logged: means since the last line, sums since the run began. Part of the state, so that resuming logs
+    the same numbers."""
 
     sums: dict[str, list[float]] = attrs.field(factory=dict)
     """Name -> [sum, count]: a part may be logged in some steps only."""
+    totals: dict[str, float] = attrs.field(factory=dict)
 
-    def add(self, values: dict[str, float]) -> None:
+    def add(self, values: dict[str, float], totals: dict[str, float]) -> None:
         for name, value in values.items():
             total, count = self.sums.get(name, (0.0, 0))
             self.sums[name] = [total + value, count + 1]
+        for name, value in totals.items():
+            self.totals[name] = self.totals.get(name, 0.0) + value
 
     def take(self) -> dict[str, float]:
         means = {name: total / count for name, (total, count) in self.sums.items()}
         self.sums = {}
-        return means
+        return means | self.totals
 
 
 @attrs.define
@@ -70,6 +75,7 @@ class Trainer:
             return
         state = {
             "window": self.window.sums,
+            "totals": self.window.totals,
             "best": self.best.state(),
             "frozen": self.frozen,
             "settings": checkpoint.settings_of(self.run),
@@ -87,10 +93,13 @@ def train(trainer: Trainer, start: int) -> None:
     set_training(objective)
     with interrupts() as interrupted:
         pin = trainer.compute.device.type == "cuda"
+        visit = visit_of(trainer) if hasattr(objective, "before_step") else None
         for number, pieces in enumerate(walk(trainer.batches, start, settings.workers, pin), start=start):
             step = run.step(number, total)
             lr = trainer.lr(step.progress)
             set_lr(trainer.optimiser, lr)
+            if visit is not None:
+                objective.before_step(visit, step)  # type: ignore[operator]
             trainer.optimiser.zero_grad()
             worth = backward(trainer.call, objective, pieces, step, trainer.compute, trainer.ranks)
             norm = clip(objective, settings.clip)
@@ -100,7 +109,7 @@ def train(trainer: Trainer, start: int) -> None:
             for module in after:
                 module.after_step(step)
             done = number + 1
-            trainer.window.add(logged(worth, lr, norm))
+            trainer.window.add(logged(worth, lr, norm), worth.totals)
             if done % settings.log_every == 0 or done == total:
                 run.log(done, {f"train/{name}": value for name, value in trainer.window.take().items()})
             run.progress.advance(done)
@@ -114,6 +123,14 @@ def train(trainer: Trainer, start: int) -> None:
     if total == 0:
         trainer.save(total)
     evaluate(trainer, (Step(run.seed, total, total), trainer.evaluations))
+
+
+def visit_of(trainer: Trainer) -> Visit:
+    batches = trainer.batches
+    return Visit(
+        batches.data, batches.split, batches.prepare, batches.step, trainer.compute, trainer.ranks,
+        trainer.run.folder,
+    )  # fmt: skip
 
 
 def logged(worth: Worth, lr: float, norm: float) -> dict[str, float]:

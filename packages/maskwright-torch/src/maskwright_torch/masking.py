@@ -1,5 +1,6 @@
 """Scores, then `hide_lowest`: random, block, weighted and magnitude masking are this one function."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -61,12 +62,26 @@ Schedule = Callable[..., float]
 
 
 def ratios(schedule: Schedule, step: Step, rows: Tensor) -> Tensor:
-    """float64 (B,): the schedule's value for each row; a `per-row` schedule sees a draw of the row's own."""
+    """float64 (B,): the schedule's value for each row; a `per-row` schedule sees a draw of the row's own.
+
+    Beyond the last step it stays at its end; who trains on in a loop of their own is told, once.
+    """
+    if step.number > step.total and _moves(schedule):
+        warnings.warn(
+            f"a schedule of {step.total} steps is asked for later ones: it stays at its end value, "
+            f"{schedule(1.0, 0.5):g}; give Step the total of the whole training",
+            stacklevel=2,
+        )
     if isinstance(schedule, Curve):  # a function of progress alone
         return torch.full(rows.shape, schedule(step.progress), dtype=torch.float64, device=rows.device)
     draws = uniform(step.stream("ratio"), rows, 1)[:, 0]
     values = [schedule(step.progress, u) for u in draws.tolist()]
     return torch.tensor(values, dtype=torch.float64, device=rows.device)
+
+
+def _moves(schedule: Schedule) -> bool:
+    """Whether it changes as training goes on."""
+    return any(schedule(share, 0.5) != schedule(1.0, 0.5) for share in (0.0, 0.3, 0.6))
 
 
 def choose(encoder: Encoder, masker: Masker, schedule: Schedule, batch: Batch, step: Step) -> Tensor:

@@ -6,7 +6,8 @@ from maskwright.params import params, setting
 
 _SHOTS = "labels of each class to learn from, drawn by a hash of seed and id; 0: all"
 _POOL = "own: the encoder's pooled vector; class: its class token; mean: the mean of its states"
-_TEST = "test items to judge at most, drawn by a hash of seed and id; 0: all"
+_TEST = "items to judge at most, drawn by a hash of seed and id; 0: all"
+_SPLIT = "split that is judged; choose settings on one that no result is taken from"
 Pool = Literal["own", "class", "mean"]
 
 
@@ -32,11 +33,12 @@ class LinearProbe:
     shots: int = setting(0, ge=0, help=_SHOTS)
     pool: Pool = setting("own", help=_POOL)
     max_test: int = setting(0, ge=0, help=_TEST)
+    split: str = setting("test", help=_SPLIT)
 
     def build(self):
         from maskwright_torch.linear_probe import LinearProbe as Built
 
-        return Built(self.c, self.shots, self.pool, self.max_test)
+        return Built(self.c, self.shots, self.pool, self.max_test, self.split)
 
     @classmethod
     def example(cls):
@@ -62,11 +64,12 @@ class Neighbours:
     shots: int = setting(0, ge=0, help=_SHOTS)
     pool: Pool = setting("own", help=_POOL)
     max_test: int = setting(0, ge=0, help=_TEST)
+    split: str = setting("test", help=_SPLIT)
 
     def build(self):
         from maskwright_torch.knn import Neighbours as Built
 
-        return Built(self.k, self.weights, self.shots, self.pool, self.max_test)
+        return Built(self.k, self.weights, self.shots, self.pool, self.max_test, self.split)
 
     @classmethod
     def example(cls):
@@ -98,15 +101,15 @@ class FineTune:
     norm: bool = setting(True, help="a new norm on the pooled vector")
     head_std: float = setting(2e-5, gt=0, help="deviation of the head's first weights")
     max_test: int = setting(0, ge=0, help=_TEST)
+    split: str = setting("test", help=_SPLIT)
 
     def build(self):
         from maskwright_torch.finetune import FineTune as Built
         from maskwright_torch.finetune import Training
 
         names = "steps batch lr decay warmup layer_decay norm head_std trained_blocks"
-        return Built(
-            Training(**{name: getattr(self, name) for name in names.split()}), self.shots, self.max_test
-        )
+        training = Training(**{name: getattr(self, name) for name in names.split()})
+        return Built(training, self.shots, self.max_test, self.split)
 
     @classmethod
     def example(cls):

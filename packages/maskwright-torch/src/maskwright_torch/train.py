@@ -12,10 +12,12 @@ from maskwright.errors import UserError
 from maskwright.planner import Planner
 from maskwright.runs import Run
 from maskwright.schedules import warmup
-from maskwright.tree import walk_built
+from maskwright.step import Step
+from maskwright.tree import index_of, to_json, walk_built
 from maskwright_torch import checkpoint
 from maskwright_torch.batches import Batches, Order
 from maskwright_torch.best import best_of
+from maskwright_torch.contracts import Reshaped
 from maskwright_torch.device import Compute, compute_for, repeatable
 from maskwright_torch.gradients import backward
 from maskwright_torch.loop import Trainer, train
@@ -45,14 +47,16 @@ class TrainRecipe:
         if not ranks.is_first:
             run.fit_parts(data)
         count = count_items(data, params.split)
-        batch = usable_batch(params, count, ranks, run)
+        batch = usable_batch(params, count, run)
         total = steps_of(params, count, batch)
         compute.place(objective)
         if params.compile:
             compile_encoders(run)
         optimiser = optimiser_of(params, objective, total)
         best = best_of(params.best, params.evaluators)
-        order = Order(run.step().fork("data"), count, batch)
+        order = order_of(objective, run.step().fork("data"), data, params.split, batch)
+        if batch < order.unit * ranks.size * params.accumulate:
+            raise too_few_rows(batch, ranks, params.accumulate, order.unit)
         batches = Batches(
             data,
             params.split,
@@ -89,7 +93,7 @@ class TrainRecipe:
             return 0
         checkpoint.check_settings(run, checkpoint.read_json(latest), latest)
         state = checkpoint.load(latest, trainer.objective, trainer.optimiser)
-        trainer.window.sums = state["window"]
+        trainer.window.sums, trainer.window.totals = state["window"], state.get("totals", {})
         trainer.best.go_on(state["best"])
         trainer.frozen = state["frozen"]
         return latest.number
@@ -129,18 +133,28 @@ def count_items(data: Dataset, split: str) -> int:
     return count
 
 
-def usable_batch(params: Any, count: int, ranks: Ranks, run: Run) -> int:
-    """The batch, or all items where there are fewer; a rank without rows could not take part."""
+def usable_batch(params: Any, count: int, run: Run) -> int:
+    """The batch, or all items where there are fewer."""
     batch = min(params.batch, count)
     if batch < params.batch:
         run.say(f"note: the data has {count} items, so every batch holds {batch} and not {params.batch}")
-    if batch < ranks.size * params.accumulate:
-        raise UserError(
-            f"a batch of {batch} rows cannot be cut into {ranks.size} ranks × {params.accumulate} pieces",
-            where="batch",
-            cure="a larger batch, or fewer ranks or pieces",
-        )
     return batch
+
+
+def order_of(objective: Any, step: Step, data: Dataset, split: str, batch: int) -> Any:
+    """Which items make up each batch: a walk through all of them, unless the objective knows better."""
+    if hasattr(objective, "order"):
+        return objective.order(step, data, split, batch)
+    return Order(step, data.length(split), batch)
+
+
+def too_few_rows(batch: int, ranks: Ranks, pieces: int, unit: int) -> UserError:
+    kept = f" of {unit} rows at least" if unit > 1 else ""
+    return UserError(
+        f"a batch of {batch} rows cannot be cut into {ranks.size} ranks × {pieces} pieces{kept}",
+        where="batch",
+        cure="a larger batch, or fewer ranks or pieces",
+    )
 
 
 def compile_encoders(run: Run) -> None:
@@ -157,7 +171,9 @@ def try_two_rows(trainer: Trainer) -> None:
     made = trainer.batches[0]
     if not isinstance(made, list):
         raise made.error
-    rows = {name: tensor[:2] for name, tensor in made[0].items()}
+    # What belongs together is not cut.
+    whole = trainer.batches.order.unit > 1
+    rows = made[0] if whole else {name: tensor[:2] for name, tensor in made[0].items()}
     before = {name: buffer.clone() for name, buffer in objective.named_buffers()}
     set_training(objective)
     try:
@@ -187,10 +203,15 @@ def offer_parts(run: Run, objective: Any) -> None:
     """Parts that are no slots, or have another shape than planned: saved, so that from-run can take them."""
     if not hasattr(objective, "parts"):
         return
-    planner = Planner(catalogue())
-    for name, (params, part) in objective.parts().items():
+    planner, planned = Planner(catalogue()), index_of(run.root)
+    for name, found in objective.parts().items():
+        if isinstance(found, Reshaped):
+            part, raw = found.module, to_json(planned[f"objective.{found.path}"]) | dict(found.settings)
+        else:
+            params, part = found
+            raw = planner.to_raw(params)
         run.save_part(name, part)
-        run.offer_part(name, planner.to_raw(params))
+        run.offer_part(name, raw)
 
 
 def restore_part(run: Path, path: str, at: str, part: Any) -> None:

@@ -33,12 +33,14 @@ class PaperProbe:
 
     metrics: ClassVar[Mapping[str, Literal["max", "min"]]] = METRICS
 
-    def __init__(self, epochs: int, batch: int, shots: int, pool: Pool, max_test: int) -> None:
+    def __init__(self, epochs: int, batch: int, shots: int, pool: Pool, max_test: int, split: str) -> None:
         self.epochs, self.batch = epochs, batch
-        self.shots, self.pool, self.max_test = shots, pool, max_test
+        self.shots, self.pool, self.max_test, self.split = shots, pool, max_test, split
 
     def evaluate(self, subject: Any, data: Dataset, step: Step) -> Findings:
-        split = labelled_split(data, step, "evaluator:paper-probe", shots=self.shots, max_test=self.max_test)
+        split = labelled_split(
+            data, step, "evaluator:paper-probe", shots=self.shots, max_test=self.max_test, judged=self.split
+        )
         learned: list[float] = []
 
         def classify(known: Any, labels: np.ndarray, asked: Any) -> np.ndarray:

@@ -7,7 +7,8 @@ from maskwright_vision.params_models import Mae, Vit
 
 _SHOTS = "labels of each class to learn from, drawn by a hash of seed and id; 0: all"
 _POOL = "own: the encoder's pooled vector; class: its class token; mean: the mean of its states"
-_TEST = "test items to judge at most, drawn by a hash of seed and id; 0: all"
+_TEST = "items to judge at most, drawn by a hash of seed and id; 0: all"
+_SPLIT = "split that is judged; choose settings on one that no result is taken from"
 Pool = Literal["own", "class", "mean"]
 
 
@@ -37,11 +38,12 @@ class PaperProbe:
     shots: int = setting(0, ge=0, help=_SHOTS)
     pool: Pool = setting("own", help=_POOL)
     max_test: int = setting(0, ge=0, help=_TEST)
+    split: str = setting("test", help=_SPLIT)
 
     def build(self):
         from maskwright_vision.paper_probe import PaperProbe as Built
 
-        return Built(self.epochs, self.batch, self.shots, self.pool, self.max_test)
+        return Built(self.epochs, self.batch, self.shots, self.pool, self.max_test, self.split)
 
     @classmethod
     def example(cls):

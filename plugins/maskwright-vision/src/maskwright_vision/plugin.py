@@ -19,6 +19,7 @@ _RECIPES = {
     "mae-experiment-redundancy": "experiment: how much can be predicted from what is left",
     "mae-experiment-fashion": "experiment: few labels, Fashion-MNIST (by path)",
     "mae-experiment-omniglot": "experiment: few labels, Omniglot (by path)",
+    "mae-experiment-length": "experiment: how long to pre-train, on which target; on validation characters",
 }
 _VIT = frozenset({"torch", "patches", "pooled"})
 
