@@ -104,3 +104,27 @@ def test_text_that_only_looks_like_a_stage(tmp_path: Path):
     run = api.run({"use": "chain", "stages": stages}, out=tmp_path / "a", pictures=False)
     [record] = api.load(run.folder / "stages" / "only").findings()
     assert record["notes"][0] == "stage:left"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_arms_of_an_experiment_share_the_stages_before_they_part(tmp_path: Path, workers: int):
+    later = {"stages.second.steps": 3}
+    raw = {
+        "use": "experiment",
+        "seeds": [0, 1],
+        "workers": workers,
+        "base": chain(),
+        "arms": {"short": {}, "long": {"set": later}, "other": {"set": {"stages.first.steps": 4}}},
+    }
+    run = api.run(raw, out=tmp_path / "experiment", pictures=False)
+    children = run.folder / "children"
+
+    def reused(arm: str, seed: int) -> list[bool]:
+        (found,) = api.load(children / arm / f"seed-{seed}").findings()
+        return [row["reused"] for row in found["tables"]["Stages"]]
+
+    assert [reused("short", seed) for seed in (0, 1)] == [[False, False]] * 2
+    assert [reused("long", seed) for seed in (0, 1)] == [[True, False]] * 2, "its first stage is that of `short`"
+    assert [reused("other", seed) for seed in (0, 1)] == [[False, False]] * 2
+    alone = api.run(chain(), later, seed=1, out=tmp_path / "alone", pictures=False)
+    assert alone.last_metrics() == api.load(children / "long" / "seed-1").last_metrics()

@@ -208,6 +208,23 @@ def test_export_and_import(here: Command, trained: Path, tmp_path: Path):
     assert not (tmp_path / "c").exists()
 
 
+def test_options_of_an_import_are_the_keyword_arguments_of_what_reads(here: Command, tmp_path: Path):
+    (tmp_path / "counts.json").write_text('{"a": 3}')
+    words = ["import", "counts.json", "--from", "toy-json", "--out", "a", "--as", "encoder:toy-counts"]
+    done = here(*words, "--set", "times=2")
+    assert done.returncode == 0, done.stderr
+    assert api.load("a").part("part").counts == {"a": 6}
+    for text, says in [
+        ("time=2", 'this import has no option "time" — did you mean "times"?\n  where: --set time=2\n'
+         "  do:    options: times"),
+        ("times=two", 'times: expected whole number, found "two"\n  where: --set times=two'),
+        ("path=x", "options: times"),
+    ]:  # fmt: skip
+        done = here(*[*words[:5], "b", *words[6:]], "--set", text)
+        assert (done.returncode, says in done.stderr) == (2, True), done.stderr
+    assert not (tmp_path / "b").exists()
+
+
 def test_what_a_file_holds_decides_who_imports_it(here: Command, tmp_path: Path):
     """encoder:toy-counts takes any table, objective:toy-loss one with a weight."""
     (tmp_path / "both.json").write_text('{"weight": 0.25, "counts": {"a": 3}}')
@@ -244,12 +261,20 @@ def test_show(here: Command):
     assert done.returncode == 0
     assert "objective:toy-loss  (toyplugin 1.0)" in done.stdout
     assert "encoder: encoder with pooled, default" in done.stdout
-    assert "fits: toy-counts, toy-hash, toy-queue" in done.stdout
+    assert (
+        "fits: toy-counts, toy-hash, toy-queue; others may, by their settings or by what they wrap"
+        in done.stdout
+    )
     assert "speed: number > 0 and <= 1, default 0.5" in done.stdout
     assert here("show", "toy-loss").stdout == done.stdout
     done = here("show", "objective:toy-los")
     assert (done.returncode, 'did you mean "toy-loss"?' in done.stderr) == (2, True)
     assert 'there is no kind "objectives"' in here("show", "objectives:x").stderr
+
+
+def test_show_says_what_is_read_by_its_settings(here: Command):
+    lines = here("show", "encoder:toy-bare").stdout.splitlines()
+    assert lines[2:4] == ["  reads: text", "  reads by its settings: nothing, as they are by default"]
 
 
 def test_show_samples(here: Command):

@@ -6,7 +6,6 @@ from text_foreign_models import (
     KINDS,
     LONGEST,
     TEXTS,
-    changed,
     our_batch,
     saved,
     their_batch,
@@ -14,6 +13,7 @@ from text_foreign_models import (
     tokenizer,
 )
 
+from maskwright.cli.main import main
 from maskwright.errors import UserError
 from maskwright.step import Step
 from maskwright_text import foreign
@@ -23,7 +23,9 @@ from maskwright_text.vocabulary import initial_std
 from maskwright_torch.noise import uniform
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
-EVERY = ["bert", "camembert", "electra", "modernbert", "roberta", "roberta-prelayernorm", "xlm-roberta"]
+EVERY = [
+    "bert", "camembert", "distilbert", "electra", "modernbert", "roberta", "roberta-prelayernorm", "xlm-roberta",
+]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -291,9 +293,7 @@ def test_a_saved_encoder_gives_the_same_and_a_tokenizer_may_be_a_vocabulary(tmp_
     assert torch.equal(ours(batch).states, again(batch).states)
 
 
-def test_tags_follow_the_folder(tmp_path):
-    folder = saved(their_model("electra"), tmp_path / "a")
-    assert HfText(path=folder).tags() == {"takes:attention"}
-    changed(folder / "config.json", model_type="gpt2")
-    assert HfText(path=folder).tags() == set()
-    assert HfText(path=tmp_path / "none").tags() == set()
+def test_it_is_listed_where_an_encoder_has_to_take_any_attention(capsys):
+    """It used to provide that only once its folder was known, and `show` left it out."""
+    assert main(["show", "objective:pmlm"]) == 0
+    assert "fits: hf-text, text\n" in capsys.readouterr().out

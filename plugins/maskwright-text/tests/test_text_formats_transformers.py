@@ -292,7 +292,9 @@ def test_blocks_of_different_sizes_are_refused(tmp_path):
     ours = our_model(False)
     block = ours.encoder.blocks[1]
     block.mlp.fc1, block.mlp.fc2 = torch.nn.Linear(16, 20), torch.nn.Linear(20, 16)
-    assert "its blocks are not all of one size" in refusal(lambda: to_transformers(ours, tmp_path / "a"))
+    assert "there blocks are alike and whole, here [heads, neurons] are [[" in refusal(
+        lambda: to_transformers(ours, tmp_path / "a")
+    )
 
 
 def test_what_is_no_encoder_of_text_is_refused(tmp_path):

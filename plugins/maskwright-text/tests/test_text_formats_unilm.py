@@ -301,4 +301,4 @@ def test_more_tokens_than_rows(tmp_path):
     path = written(tmp_path / "a", unilm2_state())
     with (path.parent / "vocab.txt").open("a") as file:
         file.write("".join(f"new{n}\n" for n in range(20)))
-    assert f"the tokenizer has 47 tokens, the model in {path} only 40" in said(lambda: from_unilm(path))
+    assert f"the tokenizer in {path} has 47 tokens, the model only 40" in said(lambda: from_unilm(path))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from maskwright import Step
 from maskwright.catalogue import catalogue
+from maskwright.cli.main import main
 from maskwright.planner import Planner
 from maskwright.planning import plan
 from maskwright_text.params_maskers import PmlmBlocks, Spans, Tokens, Weighted, WholeWord
@@ -134,3 +135,8 @@ def test_parts_of_speech_that_the_data_lacks_are_missed_before_anything_is_fitte
 def test_a_writer_may_begin_with_a_model_that_was_masked_by_parts_of_speech():
     begun = {"use": "seq2seq", "pretrained": {"use": "mlm", "masker": "weighted"}}
     assert planned(begun) == ["objective: objective:seq2seq reads the field summary; the data has text"]
+
+
+def test_show_tells_that_parts_of_speech_are_read_by_default(capsys: pytest.CaptureFixture[str]):
+    assert main(["show", "masker:weighted"]) == 0
+    assert "  reads by its settings: tags, as they are by default\n" in capsys.readouterr().out

@@ -159,7 +159,7 @@ def test_without_the_libraries_the_pip_line_is_given_before_anything_runs(monkey
     with pytest.raises(UserError) as raised:
         GenerationParams().build()
     assert raised.value.what == "sacrebleu cannot be found"
-    assert raised.value.cure == "pip install maskwright-text[metrics]"
+    assert raised.value.cure == 'pip install "maskwright-text[metrics]"'
 
 
 # -- items -------------------------------------------------------------------------------------------------------

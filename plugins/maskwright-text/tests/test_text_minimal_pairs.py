@@ -146,6 +146,25 @@ def test_the_layout_of_blimp(tmp_path: Path):
     assert len({row["id"] for row in found.rows}) == 6
 
 
+def test_some_of_the_pairs_are_drawn_from_the_whole_split():
+    """As in BLiMP's files: one phenomenon after the other."""
+    items = [
+        {"id": f"pair {n}", "text": "the dog", "other": "the dog sleeps", "field": f"f{n // 40}"}
+        for n in range(200)
+    ]
+
+    def kept(items, seed=2, **settings):
+        evaluator = MinimalPairs(most=40, by="field", **settings).build()
+        found = evaluator.evaluate(model(), pairs(items), Step(seed=seed, number=7, total=9))
+        return [row["id"] for row in found.rows], found.values
+
+    ids, values = kept(items)
+    assert len(ids) == 40 and values.keys() == {"accuracy", *(f"accuracy/f{n}" for n in range(5))}
+    assert ids == sorted(ids, key=lambda name: int(name.split()[1])), "in the order of the split"
+    assert set(kept(items[::-1])[0]) == set(ids) != set(kept(items, seed=3)[0])
+    assert len(judge(model(), pairs(items[:5]), by="field", most=9).rows) == 5
+
+
 def test_empty_sentences_do_not_win():
     items = [*PAIRS, {"id": "d", "text": "", "other": "the dog", "label": 0}]
     found = judge(model(), pairs(items))

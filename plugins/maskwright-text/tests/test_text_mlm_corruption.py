@@ -10,6 +10,7 @@ from text_models import batch_of, many_tokens, model, sentences
 from maskwright import Step
 from maskwright.contracts import items_of
 from maskwright_torch.contracts import ROWS
+from maskwright_torch.masking import ratios
 
 STEP = Step(seed=2, number=3, total=10)
 
@@ -121,3 +122,23 @@ def test_what_is_hidden_is_logged_by_part_of_speech():
     assert sum(shares.values()) == pytest.approx(float(parts["hidden_tokens"]))
     hidden = subject.choose(batch, STEP)
     assert shares["hidden/NOUN"] == pytest.approx(int((batch["tag"][hidden] == 7).sum()) / 6)
+
+
+def test_the_ratio_asked_for_is_logged_beside_what_is_hidden():
+    falling = model(ratio={"use": "mrd-linear", "p": 0.25}, floor=0.1)
+    found = [falling(texts(falling), STEP.at(number)).parts["ratio"] for number in (0, STEP.total)]
+    assert [float(value) for value in found] == pytest.approx([0.5, 0.1])
+    drawn = model(ratio="cosine-of-uniform")
+    batch = texts(drawn)
+    asked = ratios(drawn.ratio, STEP, batch[ROWS])
+    assert len(asked.unique()) == 6
+    assert float(drawn(batch, STEP).parts["ratio"]) == pytest.approx(float(asked.mean()))
+
+
+def test_hidden_tokens_are_counted_over_the_whole_run():
+    subject = model(ratio=0.4)
+    batch = texts(subject)
+    totals = subject(batch, STEP).totals
+    assert {name: float(value) for name, value in totals.items()} == {
+        "hidden_tokens_so_far": float(subject.choose(batch, STEP).sum())
+    }

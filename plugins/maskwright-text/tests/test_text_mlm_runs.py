@@ -1,6 +1,7 @@
 """Whole runs of a small masked language model: which masks are drawn, with workers, after a resume, in pieces."""
 
 import copy
+import itertools
 import json
 import shutil
 from collections import defaultdict
@@ -93,6 +94,10 @@ def test_masks_do_not_depend_on_workers_nor_on_a_resume(texts: Path, tmp_path: P
     rest = taken(drawn)
     assert sorted(rest) == [0, *range(10, STEPS)]  # 0: the trial on two rows
     assert all(rest[number] == masks[number] for number in range(10, STEPS))
+    counts = {t: sum(mask.count("#") for mask in masks[t].values()) for t in range(1, STEPS)}
+    so_far = [e["value"] for e in run.metrics() if e["name"] == "train/hidden_tokens_so_far"]
+    assert [after - before for before, after in itertools.pairwise(so_far)] == list(counts.values())
+    assert so_far[0] > 0
     assert_run_folders_equal(run.folder, tmp_path / "resumed")
 
 
@@ -101,7 +106,11 @@ def test_pieces_of_a_batch_belong_to_one_update(texts: Path, tmp_path: Path, dra
     masks = taken(drawn)
     pieces = train(texts, tmp_path / "pieces", accumulate=3)
     assert taken(drawn) == masks
-    losses = [[e["value"] for e in run.metrics() if e["name"] == "train/loss"] for run in (plain, pieces)]
+    losses, so_far = (
+        [[e["value"] for e in run.metrics() if e["name"] == name] for run in (plain, pieces)]
+        for name in ("train/loss", "train/hidden_tokens_so_far")
+    )
+    assert so_far[0] == so_far[1]
     assert len(losses[1]) == STEPS
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 

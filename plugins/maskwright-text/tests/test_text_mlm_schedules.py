@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import warnings
 
 import pytest
 import torch
@@ -69,10 +70,32 @@ def test_a_constant_ratio_through_the_objective_is_the_masker_alone(masker):
 def test_the_ratio_follows_the_number_of_the_step():
     subject = model(ratio={"use": "mrd-linear", "p": 0.25}, floor=0.05)
     batch = many_tokens(subject, rows=4, length=102)
-    hidden = [
-        subject.choose(batch, Step(seed=1, number=t, total=10)).sum(dim=1) for t in (0, 2, 5, 9, 10, 30)
+    hidden = [subject.choose(batch, Step(seed=1, number=t, total=10)).sum(dim=1) for t in (0, 2, 5, 9, 10)]
+    assert [set(count.tolist()) for count in hidden] == [{50}, {40}, {25}, {5}, {5}]
+
+
+def test_a_schedule_that_is_over_stays_at_its_end_and_says_so_once():
+    subject = model(ratio={"use": "mrd-linear", "p": 0.25}, floor=0.05)
+    batch = many_tokens(subject, rows=4, length=102)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")  # as Python starts: a text is shown once
+        hidden = [
+            subject.choose(batch, Step(number=number, total=10)).sum(dim=1) for number in (10, 11, 30, 31)
+        ]
+    assert [set(count.tolist()) for count in hidden] == [{5}] * 4
+    assert [str(warning.message) for warning in caught] == [
+        "a schedule of 10 steps is asked for later ones: it stays at its end value, 0.05; give Step the total of the "
+        "whole training"
     ]
-    assert [set(count.tolist()) for count in hidden] == [{50}, {40}, {25}, {5}, {5}, {5}]
+
+
+@pytest.mark.parametrize("ratio", [0.3, "cosine-of-uniform"])
+def test_a_ratio_that_does_not_move_has_no_end(ratio):
+    subject = model(ratio=ratio)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        subject.choose(many_tokens(subject, rows=2, length=20), Step(number=30, total=10))
+    assert caught == []
 
 
 def test_cap_and_floor_hold_a_row_that_has_its_own_ratio_too():

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 import maskwright as mw
 from maskwright import Step, UserError
+from maskwright.params import SlotSpec, fields_of
 from maskwright.step import Step as CoreStep
-from maskwright_text.params_foreign import HfText
 from maskwright_text.params_maskers import Tokens
+from maskwright_text.params_pmlm import Pmlm
 from maskwright_text.pmlm import Pmlm as Built
 from maskwright_text.pseudo_layout import CONTEXT, ORIGINAL, PSEUDO
 from maskwright_text.token_pairs import PairMasker
@@ -246,14 +247,12 @@ def mistakes(**settings: object) -> dict[str, str]:
     return {mistake.path: mistake.message for mistake in planned.mistakes}
 
 
-def test_an_encoder_that_takes_no_attention_is_refused_before_anything_runs(tmp_path, monkeypatch):  # type: ignore[no-untyped-def]
+def test_a_foreign_encoder_fits_and_one_that_takes_no_attention_would_not(tmp_path):  # type: ignore[no-untyped-def]
     folder = saved(their_model("bert"), tmp_path / "bert")
     encoder = {"use": "hf-text", "path": str(folder), "length": 12}
     assert mistakes(encoder=encoder) == {}
-    monkeypatch.setattr(HfText, "tags", lambda self: set())
-    found = mistakes(encoder=encoder)
-    assert list(found) == ["objective.encoder"]
-    assert "objective:pmlm needs takes:attention" in found["objective.encoder"]
+    spec = fields_of(Pmlm)["encoder"].spec
+    assert isinstance(spec, SlotSpec) and "takes:attention" in spec.needs
 
 
 def test_settings_that_cannot_be_meant():

@@ -195,4 +195,6 @@ def test_archives_are_refused_and_missing_folders_named(tmp_path):
 def test_without_pyarrow_the_pip_line(tmp_path, monkeypatch):
     path = stream(tmp_path / "a.arrow", {"text": WORDS})
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    assert_one_error(lambda: arrow(path), "dataset:arrow needs pyarrow", "pip install maskwright-text[arrow]")
+    assert_one_error(
+        lambda: arrow(path), "dataset:arrow needs pyarrow", 'pip install "maskwright-text[arrow]"'
+    )

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from maskwright import Component, Step, UserError
+from maskwright.cli.main import main
 from maskwright_text import pseudo_drawing
 from maskwright_text.params_maskers import Tokens
 from maskwright_text.params_pmlm import ShowPseudo
@@ -143,6 +144,15 @@ class Patches:
 
 def test_a_masker_of_other_units_is_refused(monkeypatch: pytest.MonkeyPatch):
     assert list(ShowPseudo(masker=Tokens()).check()) == []
-    monkeypatch.setattr("maskwright_text.params_pmlm.catalogue", Patches)
+    monkeypatch.setattr("maskwright_text.params_models.catalogue", Patches)
     (found,) = ShowPseudo(masker=Tokens()).check()
     assert found == ("masker", "masker:patch-blocks hides units with patches, a text has tokens")
+
+
+def test_a_masker_that_remembers_has_nothing_to_show(capsys: pytest.CaptureFixture[str]):
+    settings = ["--set", "masker=weighted", "--set", "masker.source=token-loss"]
+    assert main(["apply", "pipeline:show-pseudo", ITEM["text"], *settings]) == 2
+    message = " ".join(capsys.readouterr().err.split())
+    assert "masker:weighted goes by what it remembers of a training run, and here is none judge" in message
+    uniform = ["--set", "masker=weighted", "--set", "masker.source=uniform"]
+    assert main(["apply", "pipeline:show-pseudo", ITEM["text"], *uniform]) == 0

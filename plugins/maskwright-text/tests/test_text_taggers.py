@@ -16,7 +16,7 @@ from maskwright_testing.listed_data import ListedData
 from maskwright_text import taggers
 from maskwright_text.params_data import Tagged
 from maskwright_text.tag_tables import C5, PENN
-from maskwright_text.taggers import TAGGERS
+from maskwright_text.taggers import TAGGERS, what_there_is
 from maskwright_text.upos import UPOS
 
 TEXT = "She didn't go ."
@@ -110,8 +110,8 @@ def test_spacy(installed):
 @pytest.mark.parametrize(
     ("name", "settings", "pip"),
     [
-        ("pattern", {}, "pip install maskwright-text[pos]"),
-        ("hanta", {}, "pip install maskwright-text[hanta]"),
+        ("pattern", {}, 'pip install "maskwright-text[pos]"'),
+        ("hanta", {}, 'pip install "maskwright-text[hanta]"'),
         ("nltk", {}, "pip install nltk"),
         ("spacy", {"model": "small"}, "pip install spacy"),
     ],
@@ -135,7 +135,6 @@ def test_what_is_absent_is_named_with_its_pip_line(monkeypatch, name, settings, 
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"tagger": "brill"}, 'expected one of "pattern", "hanta", "nltk", "spacy", found "brill"'),
         ({"tagger": "spacy"}, 'tagger = "spacy" needs a pipeline'),
         ({"tagger": "hanta", "model": "de"}, '"hanta" has one model'),
     ],
@@ -144,6 +143,29 @@ def test_taggers_that_cannot_be(settings, says):
     with pytest.raises(Exception, match=".*") as caught:
         tags_of(**settings)
     assert says in str(caught.value)
+
+
+def test_an_unknown_tagger_is_told_what_there_is_and_what_brings_the_rest(monkeypatch):
+    def version(asked):
+        if asked != "textblob":
+            raise metadata.PackageNotFoundError(asked)
+        return "1.0"
+
+    monkeypatch.setattr(taggers.metadata, "version", version)
+    others = (
+        'hanta (pip install "maskwright-text[hanta]"), nltk (pip install nltk), spacy (pip install spacy)'
+    )
+    assert list(Tagged(inner=None, tagger="brill").check()) == [
+        ("tagger", f'there is no tagger "brill"; installed: pattern; others: {others}')
+    ]
+    assert_one_error(
+        lambda: tags_of(tagger="hanta"),
+        "the tagger needs HanTa",
+        f"it is not installed; installed: pattern; others: {others}",
+        'pip install "maskwright-text[hanta]"',
+    )
+    monkeypatch.setattr(taggers.metadata, "version", lambda asked: "1.0")
+    assert what_there_is() == "installed: pattern, hanta, nltk, spacy"
 
 
 def test_tables_lead_to_universal_tags():

@@ -5,8 +5,10 @@ from collections.abc import Iterable
 
 import pytest
 import torch
+from text_models import batch_of, model, sentences
 
 from maskwright import Step
+from maskwright.contracts import items_of
 from maskwright_text import running_losses, weighted
 from maskwright_text.running_losses import RunningLosses, standard_scores
 from maskwright_text.upos import UPOS
@@ -175,6 +177,42 @@ def test_the_masker_learns_from_the_hidden_tokens_after_the_step():
             "count": 1,
         },
     ]
+
+
+def test_score_and_weight_of_each_part_of_speech_are_logged():
+    masker = WeightedMasker(momentum=0.5)
+    masker.observe({"tag": torch.tensor([2, 7])}, torch.tensor([9.0, 1.0]))
+    masker.after_step(STEP)
+    logged = {name: float(value) for name, value in masker.for_log().items()}
+    assert logged.keys() == {f"{word}/{name}" for word in ("score", "weight") for name in UPOS}
+    assert [logged[f"score/{name}"] for name in ("ADV", "NOUN", "X")] == [9.0, 1.0, 0.0]
+    assert [logged[f"weight/{name}"] for name in ("ADV", "NOUN", "X")] == pytest.approx(
+        [1 / (1 + math.exp(-math.sqrt(2))), 1 / (1 + math.exp(math.sqrt(2))), 0.5]
+    )
+    paper = WeightedMasker(mode="paper", momentum=0.5)
+    paper.observe({"tag": torch.tensor([2])}, torch.tensor([9.0]))
+    paper.after_step(STEP)
+    assert float(paper.for_log()["score/ADV"]) == 4.5, "the scores that the weights are made of"
+
+
+@pytest.mark.parametrize("source", ["token-loss", "frequency", "uniform"])
+def test_tokens_are_too_many_for_the_log(source):
+    masker = WeightedMasker(source)
+    masker.set_vocabulary(30)
+    assert masker.for_log() == {}
+
+
+def test_the_objective_logs_what_its_masker_goes_by():
+    subject = model(masker={"use": "weighted", "momentum": 0.5}, ratio=0.4)
+    batch = batch_of(subject, list(items_of(sentences(), "test", Step())))
+    subject.train()
+    before = subject(batch, STEP).parts
+    subject.masker.after_step(STEP)
+    after = subject(batch, STEP).parts
+    assert [float(parts["weight/NOUN"]) for parts in (before, after)] == [
+        0.5, float(subject.masker.weights()[UPOS.index("NOUN")]),
+    ]  # fmt: skip
+    assert float(after["score/NOUN"]) > 0.0 == float(before["score/NOUN"])
 
 
 def test_the_log_of_the_paper_mode_has_its_own_scores():

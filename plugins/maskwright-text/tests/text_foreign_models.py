@@ -40,6 +40,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "roberta-prelayernorm": ("RobertaPreLayerNorm", {**_ROBERTA, "type_vocab_size": 2}),
     "xlm-roberta": ("XLMRoberta", _ROBERTA),
     "camembert": ("Camembert", _ROBERTA),
+    "distilbert": ("DistilBert", {"hidden_dim": 24}),
     "electra": ("Electra", {"embedding_size": 12}),
     "modernbert": ("ModernBert", _MODERN),
 }

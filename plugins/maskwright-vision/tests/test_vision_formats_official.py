@@ -328,7 +328,7 @@ def test_the_mask_token_of_the_control_stays_behind(tmp_path, capsys):
 def test_blocks_of_different_sizes_are_refused(tmp_path):
     part = vit().build()
     part.blocks[1].mlp.fc1 = torch.nn.Linear(24, 50)
-    with pytest.raises(UserError, match="its blocks are not all of one size, as they are there"):
+    with pytest.raises(UserError, match="there blocks are alike and whole, here .heads, neurons. are "):
         to_official(part, tmp_path / "a.pth")
 
 

@@ -152,17 +152,17 @@ class Case:
         builder = self._built(seed)
         return {node.path: builder.build(node) for node in walk_built(builder.root)}
 
-    def _built(self, seed: int) -> Builder:
+    def _built(self, seed: int, settings: Mapping[str, Any] | None = None) -> Builder:
         self.need_torch()
-        node, _ = self.plan(self.raw(self.example()))
+        node, _ = self.plan({**self.raw(self.example()), **(settings or {})})
         assert node is not None  # an example without mistakes has a tree
         builder = Builder(node, Step(seed))
         builder.build(node)
         return builder
 
-    def working(self, seed: int = 0) -> tuple[Any, Dataset]:
-        """A new built part, fitted where it or a part inside has to be, and its data."""
-        builder, data = self._built(seed), self.data()
+    def working(self, seed: int = 0, **settings: Any) -> tuple[Any, Dataset]:
+        """A new built part of the example, or of it with other settings, fitted where it has to be, and its data."""
+        builder, data = self._built(seed, settings), self.data()
         for node in builder.fitted_nodes():
             builder.parts[node.path].fit(data, STEP.fork("fit", node.path))
         return builder.parts[""], data

@@ -38,6 +38,13 @@ def _has_path(listed: Listed) -> bool:
         return False
 
 
+def _reads_items(listed: Listed) -> bool:
+    """Maskers read what an encoder has made of items; data sets make them."""
+    if listed.kind in ("encoder", "objective"):
+        return _of_tensors(listed.kind)(listed)
+    return listed.kind in ("pipeline", "evaluator") and not listed.is_file
+
+
 FAMILIES: dict[str, Callable[[Listed], bool]] = {
     "params_checks": lambda listed: not listed.is_file,
     "path_checks": _has_path,
@@ -45,10 +52,14 @@ FAMILIES: dict[str, Callable[[Listed], bool]] = {
     "dataset_checks": _of_kind("dataset"),
     "pipeline_checks": _of_kind("pipeline"),
     "evaluator_checks": _of_kind("evaluator"),
+    "reads_checks": _reads_items,
     "masker_checks": _of_tensors("masker"),
     "encoder_checks": _of_tensors("encoder"),
     "vocabulary_checks": lambda listed: (
         "tokens" in listed.component.provides and _of_tensors("encoder")(listed)
+    ),
+    "prunable_checks": lambda listed: (
+        "prunable" in listed.component.provides and _of_tensors("encoder")(listed)
     ),
     "objective_checks": _of_tensors("objective"),
     "fill_checks": lambda listed: "fills" in listed.component.provides and _of_tensors("objective")(listed),

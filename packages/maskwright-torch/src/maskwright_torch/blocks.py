@@ -1,7 +1,8 @@
 """Transformer blocks that the encoders and decoders of the plugins share.
 
 Names inside follow the ViT convention (`norm1`, `attn.qkv`, `attn.proj`, `norm2`, `mlp.fc1`, `mlp.fc2`), which the
-official MAE and timm checkpoints use too. `x` is (B, N, D), heads are H.
+official MAE and timm checkpoints use too. `x` is (B, N, D), heads are H, a head has S numbers: D/H until heads are
+removed, which changes H and leaves S and D. Blocks may then differ in H, which may be 0.
 """
 
 import math
@@ -17,7 +18,7 @@ from maskwright_torch.masking import take
 
 @dataclass
 class Cache:
-    """Keys and values of the positions seen so far, one (B, H, N, D/H) pair for each block that writes to it."""
+    """Keys and values of the positions seen so far, one (B, H, N, S) pair for each block that writes to it."""
 
     keys: dict[int, Tensor] = field(default_factory=dict)
     values: dict[int, Tensor] = field(default_factory=dict)
@@ -48,13 +49,16 @@ class Cache:
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention through torch's fused kernels."""
+    """Multi-head self-attention through torch's fused kernels.
+
+    `heads` may become fewer, with `qkv` and `proj` made narrower. Of no heads the bias of `proj` is left.
+    """
 
     def __init__(self, width: int, heads: int, *, bias: bool = True, dropout: float = 0.0) -> None:
         super().__init__()
         if width % heads:
             raise ValueError(f"width {width} is no multiple of {heads} heads")
-        self.heads, self.dropout = heads, dropout
+        self.heads, self.size, self.dropout = heads, width // heads, dropout
         self.qkv = nn.Linear(width, 3 * width, bias=bias)
         self.proj = nn.Linear(width, width)
 
@@ -75,13 +79,12 @@ class Attention(nn.Module):
         the first so many positions ask each other alone, by `inner`, and `attend` is for the rest, who ask all. With a
         `cache` the positions of `x` follow those in the cache.
         """
-        width = x.shape[-1]
         if queries is None:
             q, k, v = (self._split(part) for part in self.qkv(x).chunk(3, dim=-1))
         else:
-            weight, bias = self.qkv.weight, self.qkv.bias
-            q = self._split(F.linear(queries, weight[:width], None if bias is None else bias[:width]))
-            both = F.linear(x, weight[width:], None if bias is None else bias[width:])
+            weight, bias, rows = self.qkv.weight, self.qkv.bias, self.heads * self.size
+            q = self._split(F.linear(queries, weight[:rows], None if bias is None else bias[:rows]))
+            both = F.linear(x, weight[rows:], None if bias is None else bias[rows:])
             k, v = (self._split(part) for part in both.chunk(2, dim=-1))
         if cache is not None:
             k, v = cache.extend(layer, k, v)
@@ -91,15 +94,17 @@ class Attention(nn.Module):
         return self.proj(self._read(q, k, v, attend))
 
     def _read(self, q: Tensor, k: Tensor, v: Tensor, attend: Tensor | None) -> Tensor:
-        """(B, H, Q, D/H) each -> (B, Q, D)"""
-        out = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=attend, dropout_p=self.dropout if self.training else 0.0
-        )
+        """(B, H, Q, S) each -> (B, Q, H * S)"""
+        out = q  # of no heads, for which no kernel is asked
+        if self.heads:
+            out = F.scaled_dot_product_attention(
+                q, k, v, attn_mask=attend, dropout_p=self.dropout if self.training else 0.0
+            )
         return out.transpose(1, 2).flatten(2)
 
     def _split(self, x: Tensor) -> Tensor:
-        """(B, N, D) -> (B, H, N, D/H)"""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        """(B, N, H * S) -> (B, H, N, S)"""
+        return x.unflatten(-1, (self.heads, self.size)).transpose(1, 2)
 
 
 class Mlp(nn.Module):

@@ -66,7 +66,7 @@ class Classify(Part):
             losses = own * losses + (1 - own) * other_losses
             hits = own * hits + (1 - own) * other_hits
         parts = {"accuracy": hits.mean()}
-        return Loss.of(losses.sum(), losses.new_tensor(float(len(losses))), parts, encoded)
+        return Loss.of(losses.sum(), losses.new_tensor(float(len(losses))), parts, encoded, logits=logits)
 
     def logits(self, batch: Batch) -> Tensor:
         """(B, classes) in float32 at least."""

@@ -89,6 +89,8 @@ class Loss:
     """The pass that was made, for a wrapper to use again."""
     totals: Mapping[str, Tensor] = field(default_factory=dict)
     """Scalars that are logged as sums over the whole run so far, such as the number of tokens predicted."""
+    logits: Tensor | None = None
+    """(B, classes): the class scores that were made, for a wrapper to use again."""
 
     @classmethod
     def of(
@@ -98,9 +100,10 @@ class Loss:
         parts: Mapping[str, Tensor] | None = None,
         encoded: Encoded | None = None,
         totals: Mapping[str, Tensor] | None = None,
+        logits: Tensor | None = None,
     ) -> "Loss":
         """The usual loss of a single term."""
-        return cls({"loss": Term(sum, count)}, parts or {}, encoded, totals or {})
+        return cls({"loss": Term(sum, count)}, parts or {}, encoded, totals or {}, logits)
 
     @property
     def value(self) -> Tensor:
@@ -166,8 +169,10 @@ class Encoder(Protocol):
     learn from and those to judge; `reset()`, new weights; `depth` and `layer_of(name)`, the layer of a weight, 0 below
     the first block and depth + 1 above the last. With the tag `prunable`: `prunable()`, a list of `Group`, heads and
     neurons of each block in order; `compact(kept)`, a smaller encoder with the same results, where `kept` is for each
-    group the int64 indices of the units that stay; `shape`, a list of [heads, neurons] of each block, which is also
-    the setting of its Params that builds an encoder of that shape.
+    group the rising int64 indices of the units that stay; `shape`, a list of [heads, neurons] of each block, which is
+    also the setting of its Params that builds an encoder of that shape; `kept_units()`, for each group the numbers that
+    its units had before any were removed, which are saved with the weights; `widened()`, the encoder as it was before,
+    with zeros in place of what was removed and the same results. See `Prunable` in prunable.py.
     """
 
     width: int
@@ -191,7 +196,8 @@ class Objective(Protocol):
     the gradients are still there; `counts(batch, step)`, the count of each term, wanted to accumulate several terms;
     `groups(decay)`, groups of parameters for the optimiser; `parts()`, name -> (Params, module), or a `Reshaped`, of
     what from-run may take beside the slots; `before_step(visit, step)`, called before every batch, with a `Visit` to
-    the data; `order(step, data, split, batch)`, which items make up each batch (see `Order` in batches.py).
+    the data; `order(step, data, split, batch)`, which items make up each batch (see `Order` in batches.py);
+    `notices`, sentences that the log says before training.
     With the tag `classifies`: `classes`, their number, and `logits(batch)`, (B, classes).
     With the tag `generates`: `generate(items, step)`, a list of `Generated` for each item, the best first, and
     `target_losses(items, step)`, for each item (T,) minus the log-probability of each token of its target.
@@ -209,7 +215,7 @@ class Reshaped:
     path: str
     """Where the objective holds the planned part, such as "inner.encoder"."""
     settings: Mapping[str, Any]
-    """Settings that differ from the planned ones."""
+    """Settings that differ from the planned ones; tables reach into parts, {"encoder": {"shape": …}}."""
     module: nn.Module
 
 

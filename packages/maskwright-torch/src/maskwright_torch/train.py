@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import attrs
 import torch
 from torch import nn
 
@@ -12,8 +13,9 @@ from maskwright.errors import UserError
 from maskwright.planner import Planner
 from maskwright.runs import Run
 from maskwright.schedules import warmup
+from maskwright.sources import merge
 from maskwright.step import Step
-from maskwright.tree import index_of, to_json, walk_built
+from maskwright.tree import Node, index_of, own_tags, to_json, walk_built
 from maskwright_torch import checkpoint
 from maskwright_torch.batches import Batches, Order
 from maskwright_torch.best import best_of
@@ -86,7 +88,8 @@ class TrainRecipe:
 
     def _go_on(self, run: Run, trainer: Trainer) -> int:
         """The number of steps that are done already; their state is put back."""
-        for notice in trainer.data.about(self.params.split).get("notices", ()):
+        said = trainer.data.about(self.params.split).get("notices", ())
+        for notice in [*said, *getattr(trainer.objective, "notices", ())]:
             run.say(f"note: {notice}")
         latest = run.latest()
         if latest is None:
@@ -206,12 +209,29 @@ def offer_parts(run: Run, objective: Any) -> None:
     planner, planned = Planner(catalogue()), index_of(run.root)
     for name, found in objective.parts().items():
         if isinstance(found, Reshaped):
-            part, raw = found.module, to_json(planned[f"objective.{found.path}"]) | dict(found.settings)
+            node = planned[f"objective.{found.path}"]
+            part, raw = found.module, merge(to_json(_kept_here(node)), found.settings)
+            for inner in node.walk():
+                if inner is not node and inner.source is None and "fitted" in own_tags(inner):
+                    run.save_part(name + inner.path.removeprefix(node.path), run.parts[inner.path])
         else:
             params, part = found
             raw = planner.to_raw(params)
         run.save_part(name, part)
         run.offer_part(name, raw)
+
+
+def _kept_here(node: Node) -> Node:
+    """Without the runs that weights were read from: those have another shape, and these are kept in this run."""
+    if node.is_reference or "fitted" in own_tags(node):
+        return node
+    slots = {
+        name: [_kept_here(child) for child in value]
+        if isinstance(value, list)
+        else value and _kept_here(value)
+        for name, value in node.slots.items()
+    }
+    return attrs.evolve(node, source=None, slots=slots)
 
 
 def restore_part(run: Path, path: str, at: str, part: Any) -> None:

@@ -76,10 +76,16 @@ class Builder:
 
     def _call(self, made: Any, path: str) -> Any:
         build = type(made)._build_part
-        if "seed" in inspect.signature(build).parameters:
+        asked, given = inspect.signature(build).parameters, {}
+        if "seed" in asked:
             seed, seed_path = self.seeds[path]
-            return build(made, seed=Step(seed).fork("build", seed_path).stream("init"))
-        return build(made)
+            given["seed"] = Step(seed).fork("build", seed_path).stream("init")
+        if "names" in asked:
+            slots = self.index[path].slots.items()
+            given["names"] = {
+                slot: [n.name for n in nodes] for slot, nodes in slots if isinstance(nodes, list)
+            }
+        return build(made, **given)
 
     def _entry(self, node: Node) -> Any:
         if node.kind != "evaluator" or node.entry is None:

@@ -80,8 +80,11 @@ class _Check:
         """Rules across slots that a Params class states as `check_parts({slot: tags})`."""
         if node.params is None or not hasattr(node.params, "check_parts"):
             return
-        found = {slot: self.resolve(child) for slot, child in node.children()}
-        tags = {slot: self.tags(part) for slot, part in found.items() if part is not None and is_known(part)}
+        tags: dict[str, frozenset[str]] = {}
+        for slot, child in node.children():
+            part = self.resolve(child)
+            if part is not None and is_known(part):
+                tags[slot] = tags.get(slot, frozenset()) | self.tags(part)
         for name, message in node.params.check_parts(tags):
             self.wrong(child_path(node.path, name), message)
 

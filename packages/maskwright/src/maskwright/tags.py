@@ -39,6 +39,7 @@ CAPABILITIES: dict[str, str] = {
     "tokens": "units are tokens of a text: space.vocabulary and mask_id, batch entries tokens, real, special, word",
     "vocabulary": "has table (V, E), make_head() -> head(states, table) -> logits, and states_at(batch, hidden, index)",
     "takes:attention": "has attended(tokens, position, attend) -> states: any tokens, seeing what attend says",
+    "prunable": "has prunable(), compact(kept), widened() and shape: heads and neurons that can be removed",
     "pooled": "encodes an item as one vector of pooled_width numbers",
     "hides:drop": "hidden units never enter the encoder; states are those of the visible ones",
     "hides:replace": "hidden units enter as a learned token; states are those of all positions",

@@ -128,8 +128,9 @@ def index_of(root: Node) -> dict[str, Node]:
 def seeds_of(root: Node, seed: int) -> dict[str, tuple[int, str]]:
     """Path -> (seed, seed path) of every node: what its randomness is derived from.
 
-    The seed path leaves out `inherit` slots, so that a part starts out the same whether it is wrapped or not. A part
-    of an earlier run keeps that run's seed and its path there: generated data come out as they were.
+    The seed path leaves out `inherit` slots, and lists of a single part of the owner's own kind, so that a part starts
+    out the same whether it is wrapped or not. A part of an earlier run keeps that run's seed and its path there:
+    generated data come out as they were.
     """
     found: dict[str, tuple[int, str]] = {}
 
@@ -138,6 +139,9 @@ def seeds_of(root: Node, seed: int) -> dict[str, tuple[int, str]]:
             seed, path = node.source.seed, node.source.seed_path
         found[node.path] = seed, path
         for slot, child in node.children():
+            if isinstance(node.slots[slot], list) and len(node.slots[slot]) == 1 and child.kind == node.kind:
+                visit(child, seed, path)
+                continue
             below = path if node.spec(slot).inherit else child_path(path, slot)
             visit(child, seed, child_path(below, child.name))
         if node.entry is not None:

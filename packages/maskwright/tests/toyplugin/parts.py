@@ -83,11 +83,12 @@ def export_counts(part, out):
     write_atomic(out, json.dumps(part.counts, sort_keys=True).encode())
 
 
-def import_counts(path):
+def import_counts(path, *, times: int = 1):
     from toyplugin.params import Counts
 
     part = CountEncoder(1)
-    part.counts = json.loads(path.read_text(encoding="utf-8"))
+    found = json.loads(path.read_text(encoding="utf-8"))
+    part.counts = {name: count * times for name, count in found.items()} if times > 1 else found
     return Counts(smallest=1), part
 
 

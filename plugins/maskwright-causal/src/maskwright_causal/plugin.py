@@ -72,7 +72,7 @@ def maskwright_evaluators():
 def maskwright_pipelines():
     yield Component(
         "residuals", f"{_PARTS}:Residuals", "noise estimates of rows",
-        consumes={"samples", "variables", "task"}, provides={"residuals"},
+        consumes={"samples", "task"}, provides={"residuals"},
     )  # fmt: skip
     yield Component("sample", f"{_PARTS}:Sample", "new rows of a task", consumes={"task"}, provides={"drawn"})
     yield Component(

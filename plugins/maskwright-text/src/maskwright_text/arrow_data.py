@@ -59,7 +59,7 @@ def pyarrow() -> ModuleType:
             "dataset:arrow needs pyarrow",
             where="dataset:arrow",
             why=str(error),
-            cure="pip install maskwright-text[arrow]",
+            cure='pip install "maskwright-text[arrow]"',
         ) from None
     return pyarrow
 

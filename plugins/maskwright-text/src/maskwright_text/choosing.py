@@ -40,6 +40,8 @@ class Decoding:
     passes: int = 1
     """Rounds over a block; in each the surest tokens are kept."""
     cache: bool = True
+    rows: int = 64
+    """Items that are written for at a time."""
 
 
 @attrs.frozen

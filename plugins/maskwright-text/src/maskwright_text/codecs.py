@@ -5,7 +5,7 @@ every token, and that nothing is ever trained twice.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +26,7 @@ from maskwright.contracts import Dataset, items_of
 from maskwright.errors import UserError
 from maskwright.folder import write_atomic
 from maskwright.step import Step
+from maskwright_text.wordpiece import train_wordpiece
 
 Model = Literal["bpe", "wordpiece", "words"]
 
@@ -129,13 +130,10 @@ class Subwords(TextCodec):
         self.model, self.lowercase, self.split = model, lowercase, split
 
     def fit(self, data: Dataset, step: Step) -> None:
-        made = _untrained(self.model, self.lowercase)
         # Bytes carry the space before a word: a mask takes it too, or a token would be left that is only a space.
         mask = AddedToken(MASK, lstrip=self.model == "bpe", special=True)
         order = [*(AddedToken(name, special=True) for name in (PAD, UNK, CLS, SEP)), mask]
-        made.train_from_iterator(
-            texts_of(data, self.split, step), _trainer(self.model, self.vocabulary, order)
-        )
+        made = self._trained(lambda: texts_of(data, self.split, step), order)
         if made.get_vocab_size() <= len(order):
             raise UserError(
                 f'no token was found in the split "{self.split}"',
@@ -153,19 +151,46 @@ class Subwords(TextCodec):
         made.post_processor = _post_processor(self.model)
         self._tokenizer = made
 
+    def _trained(self, texts: Callable[[], Iterator[str]], order: list[AddedToken]) -> Tokenizer:
+        if self.model == "wordpiece":
+            return train_wordpiece(
+                lambda: _untrained(self.model, self.lowercase), texts, self.vocabulary, order
+            )
+        made = _untrained(self.model, self.lowercase)
+        made.train_from_iterator(texts(), _trainer(self.model, self.vocabulary, order))
+        return made
+
 
 class Loaded(TextCodec):
-    """A tokenizer that exists already: `tokenizer.json`, a folder with one, or with a BERT `vocab.txt`."""
+    """A tokenizer that exists already: `tokenizer.json`, a folder with one, or with a BERT `vocab.txt`.
+
+    `add` names tokens to add to it; those that it has stay as they are.
+    """
 
     def __init__(
-        self, path: Path, cure: str = "a folder that transformers saved, with its tokenizer"
+        self,
+        path: Path,
+        cure: str = "a folder that transformers saved, with its tokenizer",
+        add: Sequence[str] = (),
     ) -> None:
         made, folder = _find(path, cure)
+        _add(made, add)
+        self.added = tuple(add)
         super().__init__(_rows(made))
         self._tokenizer, self.specials = made, specials_of(made, folder)
 
     def fit(self, data: Dataset, step: Step) -> None:
         """Nothing is trained. Like a trained one it is kept with the run, which then needs `path` for its size only."""
+
+
+def _add(tokenizer: Tokenizer, names: Sequence[str]) -> None:
+    """Give the tokenizer tokens, in this order. [MASK] and the like stand for no text; others are text."""
+    roles = {name for usual in _NAMES.values() for name in usual}
+    for name in names:
+        if not name.strip():
+            raise UserError("a token to add is empty", where="add_tokens", cure="leave it out")
+        if tokenizer.token_to_id(name) is None:
+            tokenizer.add_special_tokens([name]) if name in roles else tokenizer.add_tokens([name])
 
 
 def _rows(tokenizer: Tokenizer) -> int:
@@ -207,15 +232,11 @@ def _trainer(model: Model, vocabulary: int, order: list[AddedToken]) -> Any:
         "vocab_size": vocabulary,
         "special_tokens": order,
         "show_progress": False,
-        "min_frequency": 2 if model != "words" else 1,
     }
     if model == "bpe":
-        return trainers.BpeTrainer(initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), **settings)
-    return (
-        trainers.WordPieceTrainer(**settings)
-        if model == "wordpiece"
-        else trainers.WordLevelTrainer(**settings)
-    )
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        return trainers.BpeTrainer(initial_alphabet=alphabet, min_frequency=2, **settings)
+    return trainers.WordLevelTrainer(min_frequency=1, **settings)
 
 
 def _post_processor(model: Model) -> Any:
@@ -302,7 +323,8 @@ def specials_of(tokenizer: Tokenizer, folder: Path) -> Specials:
                 f"the tokenizer has no {role} token",
                 where=f"{folder}, {role}_token of tokenizer_config.json",
                 why=f"none of {', '.join(usual)} is in its vocabulary",
-                cure="the tokenizer of a masked language model, such as BERT's or RoBERTa's",
+                cure="the tokenizer of a masked language model, such as BERT's or RoBERTa's; or "
+                f'add_tokens=["{usual[0]}"], which a model has to learn',
             )
     found.setdefault("unk", found["mask"])  # byte-level tokenizers know everything
     found.setdefault("pad", found["sep"])

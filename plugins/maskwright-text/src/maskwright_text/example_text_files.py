@@ -97,6 +97,21 @@ def arrow_folder(folder: Path) -> Path:
     return place
 
 
+def squad_file(folder: Path) -> Path:
+    """train and test, an article each: three questions about a paragraph, of which the second has no answer."""
+    for number, split in enumerate(("train", "test")):
+        context = f"{SENTENCES[number]} {SENTENCES[number + 2]}"
+        answers = [{"text": context.split()[1], "answer_start": context.index(context.split()[1])}]
+        asked = [
+            {"id": f"{split}-a", "question": "What was it?", "answers": answers},
+            {"id": f"{split}-b", "question": "Who was it?", "answers": []},
+            {"id": f"{split}-c", "question": "Which one?", "answers": answers},
+        ]
+        article = {"title": split, "paragraphs": [{"context": context, "qas": asked}]}
+        _written(folder / "squad" / f"{split}.json", json.dumps({"version": "1.1", "data": [article]}))
+    return folder / "squad"
+
+
 def _written(path: Path, text: str) -> Path:
     if not path.exists():  # written again it would be another file, and data sets notice that
         path.parent.mkdir(parents=True, exist_ok=True)

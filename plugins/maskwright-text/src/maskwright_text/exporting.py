@@ -23,10 +23,12 @@ from maskwright_text.foreign_folders import quiet
 from maskwright_text.foreign_heads import put_head
 from maskwright_text.kept_tokenizer import ROLES, plain_tokenizer
 from maskwright_text.notices import note
+from maskwright_text.pruned_heads import WHOLE, shrunk
 from maskwright_text.transformer import TextTransformer
 from maskwright_text.unilm_weights import write_names
 from maskwright_text.vocabulary import VocabularyHead
 from maskwright_torch.part import State, seeded
+from maskwright_torch.prunable import whole_encoder
 
 WEIGHTS = "model.safetensors"
 MODELS = {
@@ -70,6 +72,12 @@ def to_transformers(part: Any, out: Path) -> None:
         write_tokenizer(encoder.codec, folder, encoder.prepare.length)
 
     write_folder(out, fill)
+
+
+def to_transformers_zero_filled(part: Any, out: Path) -> None:
+    """As `to_transformers`, with zeros in place of heads and neurons that were removed."""
+    with whole_encoder(part) as whole:
+        to_transformers(whole, out)
 
 
 def to_unilm(part: Any, out: Path) -> None:
@@ -125,7 +133,10 @@ def _foreign_to_transformers(encoder: ForeignEncoder, head: VocabularyHead | Non
 
     auto = AutoModel if head is None else AutoModelForMaskedLM
     with quiet():
-        model = seeded(0, lambda: auto.from_config(encoder.model.config))
+        if encoder.kept is None:
+            model = seeded(0, lambda: auto.from_config(encoder.model.config))
+        else:
+            model = seeded(0, lambda: shrunk(encoder, auto.from_config))
     model.base_model.load_state_dict(_plain(encoder.model), strict=False)
     if head is not None:
         put_head(encoder.config, model, head)
@@ -163,8 +174,8 @@ def _network(encoder: TextTransformer) -> _Network:
         for block in encoder.blocks
     }
     heads, hidden, rows, columns = next(iter(sizes))
-    if len(sizes) != 1 or rows != 3 * columns:
-        raise _cannot("its blocks are not all of one size, as they are there", "another format")
+    if len(sizes) != 1 or rows != 3 * columns or not hidden:
+        raise _cannot(f"there blocks are alike and whole, here [heads, neurons] are {encoder.shape}", WHOLE)
     state = _plain(encoder)
     relative = state.pop("relative.table.weight", None)
     config = {

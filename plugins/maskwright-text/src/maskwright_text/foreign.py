@@ -14,12 +14,14 @@ from maskwright.errors import UserError
 from maskwright.step import Step
 from maskwright_text.foreign_folders import Opened
 from maskwright_text.foreign_heads import make_head
+from maskwright_text.foreign_layers import groups_of, remove_others, set_heads
+from maskwright_text.pruned_heads import kept_units
 from maskwright_text.reading import read_texts
 from maskwright_text.text_batches import TextPrepare
 from maskwright_text.vocabulary import VocabularyHead
-from maskwright_torch.contracts import ROWS, Baseline, Batch, Encoded, Space, Units
+from maskwright_torch.contracts import ROWS, Baseline, Batch, Encoded, Group, Space, Units
 from maskwright_torch.masking import take
-from maskwright_torch.part import Part
+from maskwright_torch.prunable import Prunable, require_plain_maps
 
 Item = Mapping[str, Any]
 
@@ -27,7 +29,7 @@ LOWEST = torch.finfo(torch.bfloat16).min
 """Added to scores of what may not be read. Finite, also after a cast to bfloat16, so that no row is all -inf."""
 
 
-class ForeignEncoder(Part):
+class ForeignEncoder(Prunable):
     """A network of transformers. Hidden tokens enter as the tokenizer's mask token."""
 
     def __init__(self, opened: Opened, length: int, pool: Literal["mean", "first"] = "mean") -> None:
@@ -47,12 +49,18 @@ class ForeignEncoder(Part):
         self.segmented = self.config.segments > 1
         # Layers of ModernBERT that see only their neighbours; the number is the largest distance.
         self.window = self.model.config.sliding_window if self.config.model_type == "modernbert" else None
+        self.layers, own = self.config.architecture.layers, self.model.config
+        self.whole = [[own.num_attention_heads, getattr(own, self.layers.neurons)]] * self.depth
+        if gone := self.config.pruned_heads:  # the folder has no weights for them
+            self.remove_others(kept_units(gone, self.whole))
         self.eval()
         self.leak = _leak(self)
 
     def reset(self) -> None:
         """New weights, as transformers starts them, and a new head."""
         fresh = type(self.model)(self.model.config)
+        if self.kept is not None:
+            remove_others(fresh, self.layers, self.kept.all())
         self.model.load_state_dict(fresh.state_dict(), strict=False)
         self.own_head = None
 
@@ -151,6 +159,16 @@ class ForeignEncoder(Part):
         place = position + self.config.first_position
         found = self.model(input_ids=tokens, attention_mask=seen, position_ids=place, **more)
         return found.last_hidden_state
+
+    # -- `prunable` --------------------------------------------------------------------------------------------
+
+    def prunable(self) -> list[Group]:
+        groups = groups_of(self.model, self.layers, "model.")
+        require_plain_maps(self, groups, str(self.config.folder))
+        return groups
+
+    def set_heads(self, layer: int, heads: int) -> None:
+        set_heads(self.model, self.layers, layer, heads)
 
     # -- controls, layers --------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 Imports nothing heavy: settings are checked with it before anything is built.
 """
 
+import operator
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,36 @@ class Head:
 
 
 @attrs.frozen
+class Layers:
+    """Where the heads and neurons of a block lie in transformers' network, by paths within the block."""
+
+    blocks: str
+    """Path of the list of blocks."""
+    attention: str
+    """The module that works with the heads."""
+    heads_made: tuple[str, ...]
+    """Maps of queries, keys and values, or one for all three."""
+    heads_read: str
+    neurons_made: str
+    neurons_read: str
+    neurons: str = "intermediate_size"
+    """Key of the config with their number."""
+    gated: bool = False
+    """One map makes the neurons and, after them, a gate for each."""
+    within: tuple[str, ...] = ()
+    """Parts of the attention module that work after the heads, in order."""
+
+
+@attrs.frozen
 class Architecture:
     """What is particular to a model type."""
 
     head: Head
+    layers: Layers
     after_padding: bool = False
     """Positions are counted from pad_token_id + 1 on."""
+    segmented: bool = True
+    """Segments are told apart."""
 
 
 _BERT = Head(
@@ -50,15 +75,30 @@ _ELECTRA = Head(
     "generator_lm_head.weight",
 )  # fmt: skip
 _MODERN = Head("head.dense", "head.norm", "decoder.bias", "decoder.weight", "classifier_activation")
+_DISTIL = Head(
+    "vocab_transform", "vocab_layer_norm", "vocab_projector.bias", "vocab_projector.weight", "activation"
+)
+_BERT_LAYERS = Layers(
+    "encoder.layer", "attention.self", ("attention.self.query", "attention.self.key", "attention.self.value"),
+    "attention.output.dense", "intermediate.dense", "output.dense",
+)  # fmt: skip
+_MODERN_LAYERS = Layers(
+    "layers", "attn", ("attn.Wqkv",), "attn.Wo", "mlp.Wi", "mlp.Wo", gated=True, within=("Wo", "out_drop")
+)
+_DISTIL_LAYERS = Layers(
+    "transformer.layer", "attention", ("attention.q_lin", "attention.k_lin", "attention.v_lin"),
+    "attention.out_lin", "ffn.lin1", "ffn.lin2", neurons="hidden_dim", within=("out_lin",),
+)  # fmt: skip
 
 ARCHITECTURES = {
-    "bert": Architecture(_BERT),
-    "camembert": Architecture(_ROBERTA, after_padding=True),
-    "electra": Architecture(_ELECTRA),
-    "modernbert": Architecture(_MODERN),
-    "roberta": Architecture(_ROBERTA, after_padding=True),
-    "roberta-prelayernorm": Architecture(_ROBERTA, after_padding=True),
-    "xlm-roberta": Architecture(_ROBERTA, after_padding=True),
+    "bert": Architecture(_BERT, _BERT_LAYERS),
+    "camembert": Architecture(_ROBERTA, _BERT_LAYERS, after_padding=True),
+    "distilbert": Architecture(_DISTIL, _DISTIL_LAYERS, segmented=False),
+    "electra": Architecture(_ELECTRA, _BERT_LAYERS),
+    "modernbert": Architecture(_MODERN, _MODERN_LAYERS, segmented=False),
+    "roberta": Architecture(_ROBERTA, _BERT_LAYERS, after_padding=True),
+    "roberta-prelayernorm": Architecture(_ROBERTA, _BERT_LAYERS, after_padding=True),
+    "xlm-roberta": Architecture(_ROBERTA, _BERT_LAYERS, after_padding=True),
 }
 """Model type -> what encoder:hf-text has to know to open it. All of them take any matrix of attention."""
 
@@ -74,6 +114,8 @@ class FolderConfig:
     folder: Path
     model_type: str
     table: dict[str, Any]
+    pruned_heads: dict[int, list[int]] = attrs.field(factory=dict)
+    """Block -> heads that transformers below 5 has removed; the weights have no rows for them."""
 
     @property
     def architecture(self) -> Architecture:
@@ -93,7 +135,7 @@ class FolderConfig:
     @property
     def segments(self) -> int:
         """Kinds of segments that are told apart; 0: none."""
-        return 0 if self.model_type == "modernbert" else self._number("type_vocab_size", 2)
+        return self._number("type_vocab_size", 2) if self.architecture.segmented else 0
 
     def _number(self, key: str, usual: int) -> int:
         value = self.table.get(key, usual)
@@ -126,7 +168,24 @@ def read_folder(folder: Path) -> FolderConfig:
             where=f"{path}: model_type",
             cure=f"one of {', '.join(ARCHITECTURES)}",
         )
-    return FolderConfig(folder, found, table)
+    return FolderConfig(folder, found, table, _pruned_heads(path, table.get("pruned_heads") or {}))
+
+
+def _pruned_heads(path: Path, found: Any) -> dict[int, list[int]]:
+    try:
+        made = {
+            int(block): sorted({operator.index(head) for head in heads}) for block, heads in found.items()
+        }
+    except (AttributeError, TypeError, ValueError):
+        made = {-1: []}
+    if any(block < 0 or (heads and heads[0] < 0) for block, heads in made.items()):
+        raise UserError(
+            f"{path}: pruned_heads is {str(found)[:60]}",
+            where=f"{path}: pruned_heads",
+            why='wanted is a list of heads for each block, such as {"0": [2, 3]}',
+            cure="mend the file, or save the model again",
+        )
+    return {block: heads for block, heads in made.items() if heads}
 
 
 def is_text_model(folder: Path) -> bool:

@@ -1,7 +1,7 @@
 """Folders of transformers opened as masked language models, whole, in float32; nothing in them is ever run as code."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from maskwright.errors import UserError
 from maskwright_text.codecs import Loaded
 from maskwright_text.foreign_config import FolderConfig, read_folder
+from maskwright_text.new_tokens import grown, rows_with
 from maskwright_text.notices import note
+from maskwright_text.pruned_heads import open_whole
 from maskwright_torch.part import seeded
 
 Attention = Literal["sdpa", "eager"]
@@ -33,7 +35,13 @@ class Opened:
     """None where the folder has no head for masked tokens."""
 
 
-def open_folder(folder: Path, attention: Attention = "sdpa") -> Opened:
+def open_folder(
+    folder: Path,
+    attention: Attention = "sdpa",
+    *,
+    new_rows: bool = False,
+    add_tokens: Sequence[str] = (),
+) -> Opened:
     """Model and tokenizer of a folder; UserError where one is missing, damaged, or does not fit the other."""
     config = read_folder(folder)
     model, missing = _opened(config, attention)
@@ -45,16 +53,24 @@ def open_folder(folder: Path, attention: Attention = "sdpa") -> Opened:
             why=", ".join(lacking[:6]) + (f" and {len(lacking) - 6} more" if len(lacking) > 6 else ""),
             cure="save the model again with save_pretrained",
         )
-    codec = Loaded(folder, cure="save the tokenizer into the folder of the model, with save_pretrained")
-    rows = model.get_input_embeddings().weight.shape[0]
-    if codec.vocabulary > rows:
-        raise UserError(
-            f"the tokenizer in {folder} has {codec.vocabulary} tokens, the model only {rows}",
-            where=str(folder),
-            why="a token without a row in the table could not be read",
-            cure="the tokenizer that the model was trained with, or model.resize_token_embeddings",
-        )
-    return Opened(config, model, codec, _head_of(config, model, missing))
+    cure = "save the tokenizer into the folder of the model, with save_pretrained"
+    codec = Loaded(folder, cure, add_tokens)
+    weights = _head_of(config, model, missing)
+    before = model.get_input_embeddings().weight.shape[0]
+    rows = rows_with(codec, before, new_rows, str(folder))
+    if rows > before:
+        _grow(model, rows)
+        weights = weights and {**weights, "bias": grown(weights["bias"], rows)}
+    return Opened(config, model, codec, weights)
+
+
+def _grow(model: Any, rows: int) -> None:
+    """Give the network's table so many rows. Its own head is not looked at again."""
+    network = model.base_model
+    table = network.get_input_embeddings().weight.detach().clone()
+    with quiet():  # what it draws for the new rows is replaced, and must not move other draws
+        seeded(0, lambda: network.resize_token_embeddings(rows, mean_resizing=False))
+    network.get_input_embeddings().weight.data.copy_(grown(table, rows))
 
 
 def _transformers() -> Any:
@@ -85,15 +101,13 @@ def quiet() -> Iterator[None]:
 def _opened(config: FolderConfig, attention: Attention) -> tuple[Any, set[str]]:
     """The model in evaluation mode, and the names of tensors that the folder does not have."""
 
+    settings = {"dtype": torch.float32, "attn_implementation": attention, "output_loading_info": True}
+
     def load() -> Any:
-        return _transformers().AutoModelForMaskedLM.from_pretrained(
-            config.folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            dtype=torch.float32,
-            attn_implementation=attention,
-            output_loading_info=True,
-        )
+        auto = _transformers().AutoModelForMaskedLM
+        if config.pruned_heads:
+            return open_whole(config, **settings)
+        return auto.from_pretrained(config.folder, local_files_only=True, trust_remote_code=False, **settings)
 
     try:
         with quiet():

@@ -13,13 +13,14 @@ from torch import Tensor
 
 from maskwright.errors import RecipeError, UserError
 from maskwright_text.bert_names import POSITIONS, SEGMENTS, to_ours
-from maskwright_text.codecs import Loaded, TextCodec
+from maskwright_text.codecs import Loaded
 from maskwright_text.foreign_config import CONFIG
 from maskwright_text.foreign_folders import open_folder
 from maskwright_text.kept_tokenizer import specials_setting
+from maskwright_text.new_tokens import grown, rows_with
 from maskwright_text.notices import note
 from maskwright_text.params_models import Mlm, TextEncoder, Tokenizer
-from maskwright_text.unilm_weights import read_unilm
+from maskwright_text.unilm_weights import TABLE, read_unilm
 from maskwright_torch.part import State, differences
 
 PRE_NORM = {"bert": False, "camembert": False, "roberta": False, "xlm-roberta": False} | {
@@ -39,14 +40,19 @@ class Found:
     """By BERT's names within the network."""
     head: State | None
     """By the names in VocabularyHead."""
-    codec: TextCodec
+    codec: Loaded
     pre_norm: bool = False
     relative: Tensor | None = None
     """(heads, buckets)"""
 
 
-def from_transformers(path: Path) -> tuple[Any, Any]:
-    """A folder of a BERT, a RoBERTa or a RoBERTa-PreLayerNorm, with or without its head for masked tokens."""
+def from_transformers(
+    path: Path, *, new_rows: bool = False, add_tokens: tuple[str, ...] = ()
+) -> tuple[Any, Any]:
+    """A folder of a BERT, a RoBERTa or a RoBERTa-PreLayerNorm, with or without its head for masked tokens.
+
+    `add_tokens` are added to the tokenizer; with `new_rows` all its tokens that the table lacks get rows.
+    """
     if path.is_file():
         raise UserError(
             f"{path} is a file, transformers has folders",
@@ -54,7 +60,7 @@ def from_transformers(path: Path) -> tuple[Any, Any]:
             cure="the folder that save_pretrained wrote; for a state dict of UniLM  "
             f"maskwright import {path} --from unilm",
         )
-    opened = open_folder(path)
+    opened = open_folder(path, new_rows=new_rows, add_tokens=add_tokens)
     kind, config = opened.config.model_type, opened.model.config.to_dict()
     if kind not in PRE_NORM:
         raise UserError(
@@ -63,16 +69,21 @@ def from_transformers(path: Path) -> tuple[Any, Any]:
             why=f"it is built as {', '.join(PRE_NORM)} are",
             cure=f'encoder = {{ use = "hf-text", path = "{path}" }} takes it as it is, without an import',
         )
+    if opened.config.pruned_heads:
+        note("heads that were removed come back as zeros; encoder:hf-text leaves them out")
     network = dict(opened.model.base_model.state_dict())
     network[POSITIONS] = network[POSITIONS][opened.config.first_position :]
     return _assembled(Found(path, config, network, opened.head, opened.codec, PRE_NORM[kind]))
 
 
-def from_unilm(path: Path) -> tuple[Any, Any]:
+def from_unilm(path: Path, *, new_rows: bool = False, add_tokens: tuple[str, ...] = ()) -> tuple[Any, Any]:
     """A state dict of UniLM 1 or 2 (a .bin file, or the folder it is in) with config.json and vocab.txt beside it."""
     read = read_unilm(path)
-    codec = Loaded(read.path.parent, cure="put the vocabulary beside the weights, as vocab.txt")
-    found = Found(read.path, read.config, read.network, read.head, codec, relative=read.relative)
+    codec = Loaded(read.path.parent, "put the vocabulary beside the weights, as vocab.txt", add_tokens)
+    rows = rows_with(codec, len(read.network[TABLE]), new_rows, str(read.path))
+    network = {**read.network, TABLE: grown(read.network[TABLE], rows)}
+    head = read.head and {**read.head, "bias": grown(read.head["bias"], rows)}
+    found = Found(read.path, read.config, network, head, codec, relative=read.relative)
     return _assembled(found)
 
 
@@ -82,15 +93,14 @@ def _assembled(found: Found) -> tuple[Any, Any]:
     settings = _settings(found)
     network = dict(found.network)
     network[SEGMENTS] = _two_segments(network[SEGMENTS], found.config)
-    rows = network["embeddings.word_embeddings.weight"].shape[0]
-    if found.codec.vocabulary > rows:
-        raise UserError(
-            f"the tokenizer has {found.codec.vocabulary} tokens, the model in {where} only {rows}",
-            where=where,
-            cure="the tokenizer that the model was trained with",
-        )
+    rows = len(network[TABLE])
     folder = found.where if found.where.is_dir() else found.where.parent
-    codec = Tokenizer(path=folder.absolute(), vocabulary=rows, specials=specials_setting(found.codec, rows))
+    codec = Tokenizer(
+        path=folder.absolute(),
+        vocabulary=rows,
+        specials=specials_setting(found.codec, rows),
+        add_tokens=list(found.codec.added),
+    )
     ours = to_ours(network, settings["depth"], found.pre_norm, where)
     if found.relative is not None:
         ours["relative.table.weight"] = found.relative.t().contiguous()

@@ -16,9 +16,11 @@ ROLES = ("pad", "unk", "cls", "sep", "mask")
 class KeptTokenizer(TextCodec):
     """Read from `path` once; from then on it is part of the run, which needs that place no more."""
 
-    def __init__(self, path: Path, vocabulary: int, specials: Sequence[int]) -> None:
+    def __init__(
+        self, path: Path, vocabulary: int, specials: Sequence[int], added: Sequence[str] = ()
+    ) -> None:
         super().__init__(vocabulary)
-        self.path = path
+        self.path, self.added = path, tuple(added)
         named = dict(zip(ROLES, specials, strict=False))
         self.specials = Specials(**named, all=tuple(sorted(set(specials))))
 
@@ -27,7 +29,7 @@ class KeptTokenizer(TextCodec):
         self.read()
 
     def read(self) -> None:
-        self._tokenizer = Loaded(self.path).tokenizer
+        self._tokenizer = Loaded(self.path, add=self.added).tokenizer
 
 
 def specials_setting(codec: TextCodec, rows: int) -> list[int]:

@@ -19,6 +19,7 @@ from maskwright.errors import UserError
 from maskwright.step import Step
 from maskwright_text.text_subjects import Item, first_items, refuse_other_parts
 from maskwright_torch.contracts import Batch
+from maskwright_torch.features import some_places
 from maskwright_torch.inference import in_batches, in_use
 
 WHERE = "evaluator:minimal-pairs"
@@ -37,7 +38,11 @@ class Scored:
 
 
 class MinimalPairs:
-    """Share of pairs whose `text` has a higher score than `other`; a tie counts half."""
+    """Share of pairs whose `text` has a higher score than `other`; a tie counts half.
+
+    With `most`, pairs are drawn from the whole split: files list one phenomenon after the other, so that the first ones
+    would be of one kind.
+    """
 
     metrics: ClassVar[Mapping[str, Literal["max", "min"]]] = {"accuracy": "max", "accuracy/*": "max"}
 
@@ -46,7 +51,8 @@ class MinimalPairs:
 
     def evaluate(self, subject: Any, data: Dataset, step: Step) -> Findings:
         refuse_other_parts(subject, WHERE, "logits")
-        pairs = first_items(data, self.split, self.most, step, WHERE)
+        everything = first_items(data, self.split, 0, step, WHERE)
+        pairs = [everything[place] for place in some_places(everything, self.most, step)]
         groups = self._groups(pairs, data.about(self.split).get("classes", ()))
         # One text each: as a pair they would be encoded into one row.
         texts = [

@@ -19,11 +19,14 @@ from maskwright.step import Step
 from maskwright_text.reading import read_texts
 from maskwright_text.upos import UPOS
 from maskwright_torch.contracts import ROWS, Batch, Filled, Loss
-from maskwright_torch.masking import choose, hide_lowest, units_of
+from maskwright_torch.masking import choose, hide_lowest, ratios, units_of
 from maskwright_torch.noise import uniform
 from maskwright_torch.part import Part, inside
 
 CHOICES = 5
+
+SO_FAR = "hidden_tokens_so_far"
+"""In the log: hidden tokens of the whole run, so that arms can be compared by how much they have predicted."""
 
 
 @attrs.frozen
@@ -115,7 +118,9 @@ class Mlm(Part):
         if not len(losses):
             warnings.warn("a whole batch has nothing hidden: its loss is 0, it teaches nothing", stacklevel=2)
         count = losses.new_tensor(float(len(losses)))
-        return Loss.of(losses.sum(), count, self._parts(batch, hidden))
+        return Loss.of(
+            losses.sum(), count, self._parts(batch, hidden, step), totals={SO_FAR: hidden.sum().double()}
+        )
 
     def show_masker(self, batch: Batch, hidden: Tensor, losses: Tensor) -> None:
         """The losses (n,) of the hidden tokens, for a masker that goes by them."""
@@ -144,11 +149,13 @@ class Mlm(Part):
         other = usual[(which * len(usual)).long()]
         return self.encoder.with_values(batch, torch.where(replaced, other, truth)), masked
 
-    def _parts(self, batch: Batch, hidden: Tensor) -> dict[str, Tensor]:
-        """For the log, means over rows: share and number of hidden tokens, rows without any, and by known class."""
+    def _parts(self, batch: Batch, hidden: Tensor, step: Step) -> dict[str, Tensor]:
+        """For the log, means over rows: the ratio asked for, share and number of hidden tokens, rows without any,
+        those of each known class; then what the masker goes by."""
         valid = self.encoder.units(batch).valid
         number = hidden.sum(dim=1).double()
         parts = {
+            "ratio": ratios(self.ratio, step, batch[ROWS]).mean(),
             "hidden": (number / valid.sum(dim=1).clamp(min=1)).mean(),
             "hidden_tokens": number.mean(),
             "without_hidden": (number == 0).double().mean(),
@@ -159,7 +166,7 @@ class Mlm(Part):
             tags = batch["tag"][hidden]
             counted = torch.bincount(tags[tags >= 0], minlength=len(UPOS)).double() / len(hidden)
             parts |= {f"hidden/{name}": share for name, share in zip(UPOS, counted, strict=True)}
-        return parts
+        return parts | (self.masker.for_log() if hasattr(self.masker, "for_log") else {})
 
     # -- what was learned, put to work -------------------------------------------------------------------------
 

@@ -7,12 +7,12 @@ from typing import Any, Literal
 from maskwright.params import params, setting, slot
 from maskwright.tags import CAPABILITIES, CAVEATS, FIELDS
 
-_PATH = "a file, or a folder or .zip of files whose names say train, valid (or dev) and test"
-_SPLITS = 'split -> name of its files, with * for anything: { train = "a*.txt", test = "b.txt" }; empty: by their names'
-_TEST_SHARE = (
+PATH = "a file, or a folder or .zip of files whose names say train, valid (or dev) and test"
+SPLITS = 'split -> name of its files, with * for anything: { train = "a*.txt", test = "b.txt" }; empty: by their names'
+TEST_SHARE = (
     "share of the training texts that becomes the test, by hash of the id, if there is no test and no valid"
 )
-_VALID_SHARE = "likewise the split validation, if there is none"
+VALID_SHARE = "likewise the split validation, if there is none"
 _FIELDS = (
     'our name -> name of the column: { text = "sentence", label = "stars" }; a.b.0 goes into tables and lists'
 )
@@ -25,7 +25,7 @@ _TEXT_FIELDS = {name for name, what in FIELDS.items() if what.startswith(("str",
 _NOT_READ = (FIELDS.keys() - _TEXT_FIELDS) | {"id"} | CAPABILITIES.keys() | CAVEATS.keys()
 
 
-def _check_shares(settings):
+def check_shares(settings):
     if settings.test_share + settings.valid_share >= 1:
         both = settings.test_share + settings.valid_share
         yield "valid_share", f"test_share + valid_share is {both:g}, which leaves nothing to train on"
@@ -51,17 +51,17 @@ def _check_fields(settings):
 class Lines:
     """Plain text, one document a line; blank lines are passed over."""
 
-    path: Path = setting(help=_PATH)
-    splits: dict[str, str] = setting({}, help=_SPLITS)
+    path: Path = setting(help=PATH)
+    splits: dict[str, str] = setting({}, help=SPLITS)
     label_from: Literal["nothing", "file", "folder"] = setting("nothing", help=_LABEL_FROM)
-    test_share: float = setting(0.1, ge=0, lt=1, help=_TEST_SHARE)
-    valid_share: float = setting(0.0, ge=0, lt=1, help=_VALID_SHARE)
+    test_share: float = setting(0.1, ge=0, lt=1, help=TEST_SHARE)
+    valid_share: float = setting(0.0, ge=0, lt=1, help=VALID_SHARE)
 
     def tags(self):
         return set() if self.label_from == "nothing" else {"label"}
 
     def check(self):
-        yield from _check_shares(self)
+        yield from check_shares(self)
 
     def build(self):
         from maskwright_text.line_data import lines
@@ -79,20 +79,20 @@ class Lines:
 class Documents:
     """Plain text, documents of several lines: blank lines between them, or a file for each."""
 
-    path: Path = setting(help=_PATH)
+    path: Path = setting(help=PATH)
     unit: Literal["block", "file"] = setting(
         "block", help="block: blank lines separate documents; file: every file is one document"
     )
-    splits: dict[str, str] = setting({}, help=_SPLITS)
+    splits: dict[str, str] = setting({}, help=SPLITS)
     label_from: Literal["nothing", "file", "folder"] = setting("nothing", help=_LABEL_FROM)
-    test_share: float = setting(0.1, ge=0, lt=1, help=_TEST_SHARE)
-    valid_share: float = setting(0.0, ge=0, lt=1, help=_VALID_SHARE)
+    test_share: float = setting(0.1, ge=0, lt=1, help=TEST_SHARE)
+    valid_share: float = setting(0.0, ge=0, lt=1, help=VALID_SHARE)
 
     def tags(self):
         return set() if self.label_from == "nothing" else {"label"}
 
     def check(self):
-        yield from _check_shares(self)
+        yield from check_shares(self)
 
     def build(self):
         from maskwright_text.line_data import documents
@@ -113,19 +113,19 @@ class JsonLines:
     A list of texts (sentences, words, word pieces with ##) is read as one text with spaces between.
     """
 
-    path: Path = setting(help=_PATH)
+    path: Path = setting(help=PATH)
     fields: dict[str, str] = setting({"text": "text"}, help=_FIELDS)
-    splits: dict[str, str] = setting({}, help=_SPLITS)
+    splits: dict[str, str] = setting({}, help=SPLITS)
     empty: Literal["refuse", "skip"] = setting("refuse", help=_EMPTY)
-    test_share: float = setting(0.1, ge=0, lt=1, help=_TEST_SHARE)
-    valid_share: float = setting(0.0, ge=0, lt=1, help=_VALID_SHARE)
+    test_share: float = setting(0.1, ge=0, lt=1, help=TEST_SHARE)
+    valid_share: float = setting(0.0, ge=0, lt=1, help=VALID_SHARE)
 
     def tags(self):
         return set(self.fields)
 
     def check(self):
         yield from _check_fields(self)
-        yield from _check_shares(self)
+        yield from check_shares(self)
 
     def build(self):
         from maskwright_text.json_data import json_lines
@@ -143,7 +143,7 @@ class JsonLines:
 class Csv:
     """A table: a header with the names of the columns, then one record a line."""
 
-    path: Path = setting(help=_PATH)
+    path: Path = setting(help=PATH)
     fields: dict[str, str] = setting({"text": "text"}, help=_FIELDS)
     separator: Literal["by-suffix", "comma", "semicolon", "tab"] = setting(
         "by-suffix", help="what stands between columns; by-suffix: a comma in .csv, a tab in all others"
@@ -151,17 +151,17 @@ class Csv:
     quotes: bool = setting(
         True, help='whether "quotes" may enclose an entry; false: they are letters like any other, as in GLUE'
     )
-    splits: dict[str, str] = setting({}, help=_SPLITS)
+    splits: dict[str, str] = setting({}, help=SPLITS)
     empty: Literal["refuse", "skip"] = setting("refuse", help=_EMPTY)
-    test_share: float = setting(0.1, ge=0, lt=1, help=_TEST_SHARE)
-    valid_share: float = setting(0.0, ge=0, lt=1, help=_VALID_SHARE)
+    test_share: float = setting(0.1, ge=0, lt=1, help=TEST_SHARE)
+    valid_share: float = setting(0.0, ge=0, lt=1, help=VALID_SHARE)
 
     def tags(self):
         return set(self.fields)
 
     def check(self):
         yield from _check_fields(self)
-        yield from _check_shares(self)
+        yield from check_shares(self)
 
     def build(self):
         from maskwright_text.csv_data import csv_table
@@ -181,17 +181,17 @@ class Arrow:
 
     path: Path = setting(help="the folder, or one file")
     fields: dict[str, str] = setting({"text": "text"}, help=_FIELDS)
-    splits: dict[str, str] = setting({}, help=_SPLITS)
+    splits: dict[str, str] = setting({}, help=SPLITS)
     empty: Literal["refuse", "skip"] = setting("refuse", help=_EMPTY)
-    test_share: float = setting(0.1, ge=0, lt=1, help=_TEST_SHARE)
-    valid_share: float = setting(0.0, ge=0, lt=1, help=_VALID_SHARE)
+    test_share: float = setting(0.1, ge=0, lt=1, help=TEST_SHARE)
+    valid_share: float = setting(0.0, ge=0, lt=1, help=VALID_SHARE)
 
     def tags(self):
         return set(self.fields)
 
     def check(self):
         yield from _check_fields(self)
-        yield from _check_shares(self)
+        yield from check_shares(self)
 
     def build(self):
         from maskwright_text.arrow_data import arrow
@@ -209,13 +209,13 @@ class Arrow:
 class Conllu:
     """Sentences with gold tags, in CoNLL-U: the fourth column is the tag of a word."""
 
-    path: Path = setting(help=_PATH)
-    splits: dict[str, str] = setting({}, help=_SPLITS)
-    test_share: float = setting(0.1, ge=0, lt=1, help=_TEST_SHARE)
-    valid_share: float = setting(0.0, ge=0, lt=1, help=_VALID_SHARE)
+    path: Path = setting(help=PATH)
+    splits: dict[str, str] = setting({}, help=SPLITS)
+    test_share: float = setting(0.1, ge=0, lt=1, help=TEST_SHARE)
+    valid_share: float = setting(0.0, ge=0, lt=1, help=VALID_SHARE)
 
     def check(self):
-        yield from _check_shares(self)
+        yield from check_shares(self)
 
     def build(self):
         from maskwright_text.conllu_data import conllu
@@ -260,7 +260,7 @@ class Tagged:
     inner: Any = slot(
         "dataset", needs={"text"}, refuses={"tags"}, inherit=True, help="where the texts come from"
     )
-    tagger: Literal["pattern", "hanta", "nltk", "spacy"] = setting(
+    tagger: str = setting(
         "pattern",
         help="pattern: textblob, fast (maskwright-text[pos]); hanta: 7 times slower (maskwright-text[hanta]); "
         "nltk, spacy: need data of their own",
@@ -268,6 +268,11 @@ class Tagged:
     model: str = setting("", help="spacy: name or path of the pipeline, e.g. en_core_web_sm")
 
     def check(self):
+        from maskwright_text.taggers import TAGGERS, what_there_is
+
+        if self.tagger not in TAGGERS:
+            yield "tagger", f'there is no tagger "{self.tagger}"; {what_there_is()}'
+            return
         if self.tagger == "spacy" and not self.model:
             yield "model", 'is empty; tagger = "spacy" needs a pipeline, e.g. model = "en_core_web_sm"'
         if self.tagger != "spacy" and self.model:

@@ -2,9 +2,8 @@
 
 from typing import Any, Literal
 
-from maskwright.catalogue import catalogue
 from maskwright.params import params, setting, slot
-from maskwright_text.params_models import example_texts, ratio_mistakes
+from maskwright_text.params_models import example_texts, masker_mistakes, ratio_mistakes
 
 _MOST = "items to judge at most, the first ones of the split; 0: all"
 
@@ -74,7 +73,11 @@ class MinimalPairs:
     )
     by: str = setting("label", help="field that pairs are grouped by; label: where they have one")
     split: str = setting("test", help="split whose pairs are judged")
-    most: int = setting(0, ge=0, help=_MOST)
+    most: int = setting(
+        0,
+        ge=0,
+        help="pairs to judge at most, drawn from all of the split by the seed of the run; 0: all",
+    )
     batch: int = setting(256, ge=1, help="rows at a time; a sentence has a row for each of its tokens")
 
     def build(self):
@@ -144,20 +147,7 @@ class ShowMasks:
         if self.floor > self.cap:
             yield "floor", f"{self.floor} is above the cap {self.cap}"
         yield from ratio_mistakes(self.ratio)
-        found = catalogue().of_class(type(self.masker))
-        if found is None:
-            return
-        if lacking := found.component.expects - {"tokens"}:
-            yield (
-                "masker",
-                f"masker:{found.name} hides units with {', '.join(sorted(lacking))}, a text has tokens",
-            )
-        elif hasattr(self.masker, "tags") and "stateful" in self.masker.tags():
-            yield (
-                "masker",
-                f"masker:{found.name} goes by what it remembers of a training run, and here is none\n"
-                "judge a run with evaluator:mask-report, or take a masker without memory",
-            )
+        yield from masker_mistakes(self.masker)
 
     def build(self):
         from maskwright_text.show_masks import ShowMasks as Built

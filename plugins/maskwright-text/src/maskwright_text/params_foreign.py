@@ -5,8 +5,8 @@ from typing import Literal
 
 from maskwright.errors import UserError
 from maskwright.params import params, setting
-from maskwright_text.foreign_config import is_text_model, read_folder
-from maskwright_text.params_models import EXPORTS, TextEncoder, example_texts
+from maskwright_text.foreign_config import read_folder
+from maskwright_text.params_models import ADD_TOKENS, EXPORTS, SHAPE_HELP, TextEncoder, example_texts
 
 
 @params
@@ -18,12 +18,14 @@ class HfText:
     pool: Literal["mean", "first"] = setting(
         "mean", help="the pooled vector: mean of the tokens' states, or the state of the first token"
     )
+    add_tokens: list[str] = setting([], help=f"{ADD_TOKENS}. Each gets a new row of the table")
+    new_rows: bool = setting(
+        False, help="new rows for all tokens that the tokenizer has and the table has not; false: an error"
+    )
     attention: Literal["sdpa", "eager"] = setting(
         "sdpa", help="sdpa: torch's fused kernels; eager: step by step, slower"
     )
-
-    def tags(self):
-        return {"takes:attention"} if is_text_model(self.path) else set()
+    shape: list[list[int]] = setting([], ge=0, help=SHAPE_HELP)
 
     def check(self):
         try:
@@ -38,11 +40,13 @@ class HfText:
         from maskwright_text.foreign import ForeignEncoder
         from maskwright_text.foreign_folders import open_folder
 
-        return ForeignEncoder(open_folder(self.path, self.attention), self.length, self.pool)
+        opened = open_folder(self.path, self.attention, new_rows=self.new_rows, add_tokens=self.add_tokens)
+        made = ForeignEncoder(opened, self.length, self.pool)
+        return made.with_shape(self.shape) if self.shape else made
 
     @classmethod
     def exports(cls):
-        return {"transformers": EXPORTS["transformers"]}
+        return {name: EXPORTS[name] for name in ("transformers", "transformers-zero-filled")}
 
     @classmethod
     def example(cls, folder, make_data):

@@ -51,3 +51,53 @@ class TiedWords:
     @classmethod
     def example(cls):
         return cls(words=4, distance=3, count=4, test_count=4)
+
+
+@params
+class KeyValues:
+    """Generated "key: value" sentences: a span that occurs twice, words that follow from a class, a text to write.
+
+    What is to be written, `summary`, is the span, as it stands or backwards, whichever the sentence says.
+    """
+
+    keys: int = setting(12, ge=3, le=1000, help="keys in all; a sentence has none twice")
+    words: int = setting(40, ge=2, le=20000, help="words in all that values are made of")
+    classes: int = setting(4, ge=2, help="classes; each has a word of its own for every key")
+    facts: int = setting(3, ge=1, help="pairs of a sentence whose word follows from its class")
+    span: int = setting(6, ge=1, help="words of the span, which two keys of a sentence have")
+    noise: float = setting(0.1, ge=0, le=1, help="share of facts whose word is any word")
+    turned: float = setting(0.5, ge=0, le=1, help="share of sentences that ask for the span backwards")
+    count: int = setting(20000, ge=1, help="training sentences")
+    test_count: int = setting(1000, ge=1, help="test sentences")
+
+    def check(self):
+        if self.keys < self.facts + 2:
+            yield (
+                "keys",
+                f"{self.facts} facts and two spans need {self.facts + 2} keys, there are {self.keys}",
+            )
+        if self.words < self.classes:
+            yield (
+                "words",
+                f"{self.classes} classes with words of their own need as many, there are {self.words}",
+            )
+
+    def build(self, seed: int):
+        from maskwright_text.key_values import key_values
+
+        return key_values(
+            self.keys,
+            self.words,
+            self.classes,
+            self.facts,
+            self.span,
+            self.noise,
+            self.turned,
+            self.count,
+            self.test_count,
+            seed,
+        )
+
+    @classmethod
+    def example(cls):
+        return cls(keys=5, words=9, classes=2, facts=2, span=2, count=8, test_count=4)

@@ -4,10 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from maskwright.catalogue import catalogue
 from maskwright.errors import UserError
 from maskwright.params import is_params, params, setting, slot
 
 _BYTES = 261
+SHAPE_HELP = "written by pruning: [heads, neurons] of each block; empty: all blocks alike"
+
+ADD_TOKENS = (
+    'tokens to add to the tokenizer where it lacks them; ["[MASK]"] is its mask token where it has none'
+)
 
 EXAMPLE_TEXTS = (
     "the quick brown fox jumps over the lazy dog",
@@ -25,6 +31,7 @@ def example_texts(make_data: Any) -> Any:
 
 EXPORTS = {
     "transformers": "maskwright_text.exporting:to_transformers",
+    "transformers-zero-filled": "maskwright_text.exporting:to_transformers_zero_filled",
     "unilm": "maskwright_text.exporting:to_unilm",
 }
 IMPORTS = {
@@ -46,6 +53,24 @@ def ratio_mistakes(ratio: Any, floor: float = 0.0, cap: float = 1.0) -> Iterator
         yield "ratio", f"{low:g} lies outside of floor and cap, {floor:g} to {cap:g}: change these, too"
 
 
+def masker_mistakes(masker: Any) -> Iterator[tuple[str, str]]:
+    """For `check`: a masker that cannot be shown at work on a text without a run."""
+    found = catalogue().of_class(type(masker))
+    if found is None:
+        return
+    if lacking := found.component.expects - {"tokens"}:
+        yield (
+            "masker",
+            f"masker:{found.name} hides units with {', '.join(sorted(lacking))}, a text has tokens",
+        )
+    elif hasattr(masker, "tags") and "stateful" in masker.tags():
+        yield (
+            "masker",
+            f"masker:{found.name} goes by what it remembers of a training run, and here is none\n"
+            "judge a run with evaluator:mask-report, or take a masker without memory",
+        )
+
+
 def describe_range(low: float, high: float) -> str:
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
@@ -57,8 +82,7 @@ class Subwords:
     vocabulary: int = setting(8000, ge=10, help="most tokens; fewer where the texts hold fewer")
     model: Literal["bpe", "wordpiece", "words"] = setting(
         "bpe",
-        help="bpe: pieces of bytes, nothing is unknown; wordpiece: as BERT; words: whole words. wordpiece ties are "
-        "broken differently in each process, so two runs may get two vocabularies",
+        help="bpe: pieces of bytes, nothing is unknown; wordpiece: as BERT; words: whole words",
     )
     lowercase: bool = setting(False, help="make text lower case first")
     split: str = setting("train", help="split whose texts it is trained on")
@@ -101,6 +125,7 @@ class Tokenizer:
         help="written by import: ids of pad, unk, cls, sep, mask, and of others that stand for no text. With it "
         "the tokenizer is kept in the run, and path is only where it came from",
     )
+    add_tokens: list[str] = setting([], help=ADD_TOKENS)
 
     def tags(self):
         return {"fitted"}
@@ -115,10 +140,10 @@ class Tokenizer:
         if self.specials:
             from maskwright_text.kept_tokenizer import KeptTokenizer
 
-            return KeptTokenizer(self.path, self.vocabulary, self.specials)
+            return KeptTokenizer(self.path, self.vocabulary, self.specials, self.add_tokens)
         from maskwright_text.codecs import Loaded
 
-        return Loaded(self.path)
+        return Loaded(self.path, add=self.add_tokens)
 
     @classmethod
     def example(cls, folder, make_data):
@@ -150,6 +175,7 @@ class TextEncoder:
         0, ge=0, help="buckets of a learned bias for relative positions (UniLMv2: 32); 0: none"
     )
     reach: int = setting(128, ge=2, help="distance from which on all are one bucket, with relative")
+    shape: list[list[int]] = setting([], ge=0, help=SHAPE_HELP)
 
     def check(self):
         if self.width % self.heads:
@@ -165,6 +191,11 @@ class TextEncoder:
                 f"{self.reach} is too near: with relative = {self.relative} distances below {self.relative // 4} are "
                 "exact, and wider buckets go on from there",
             )
+        from maskwright_torch.block_shapes import shape_mistake
+
+        whole = [[self.heads, round(self.width * self.mlp_ratio)]] * self.depth
+        if self.shape and (mistake := shape_mistake(self.shape, whole)):
+            yield "shape", mistake
 
     def build(self, seed: int):
         from maskwright_text.text_batches import TextPrepare
@@ -174,7 +205,8 @@ class TextEncoder:
         prepare = TextPrepare(self.codec, self.length)
         names = "width depth heads mlp_ratio pre_norm dropout eps pool relative reach"
         settings = {name: getattr(self, name) for name in names.split()}
-        return seeded(seed, lambda: TextTransformer(self.codec, prepare, **settings))
+        made = seeded(seed, lambda: TextTransformer(self.codec, prepare, **settings))
+        return made.with_shape(self.shape) if self.shape else made
 
     @classmethod
     def exports(cls):

@@ -2,9 +2,8 @@
 
 from typing import Any, Literal
 
-from maskwright.catalogue import catalogue
 from maskwright.params import params, setting, slot
-from maskwright_text.params_models import EXPORTS, Mlm, TextEncoder, example_texts
+from maskwright_text.params_models import EXPORTS, Mlm, TextEncoder, example_texts, masker_mistakes
 
 
 @params
@@ -104,12 +103,7 @@ class ShowPseudo:
     )
 
     def check(self):
-        found = catalogue().of_class(type(self.masker))
-        if found is not None and (lacking := found.component.expects - {"tokens"}):
-            yield (
-                "masker",
-                f"masker:{found.name} hides units with {', '.join(sorted(lacking))}, a text has tokens",
-            )
+        yield from masker_mistakes(self.masker)
 
     def build(self):
         from maskwright_text.show_pseudo import ShowPseudo as Built

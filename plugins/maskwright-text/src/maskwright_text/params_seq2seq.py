@@ -11,6 +11,8 @@ WRITER = {"torch", "tokens", "vocabulary", "takes:attention"}
 HEAD = {"torch", "text:head"}
 """An objective whose `encoder` and `head` over its vocabulary may be trained on."""
 
+_ON_LONG = "texts that do not fit: cut, and counted; error: the first one ends it"
+
 _EXAMPLES = (
     ("the quick brown fox jumps over the lazy dog", "a fox jumps"),
     ("a lazy dog sleeps while the fox runs in the park", "the dog sleeps"),
@@ -63,9 +65,11 @@ class Seq2Seq:
     pseudo_random: float = setting(
         0.0, ge=0, le=1, help="chance that a pseudo mask holds any token; the paper's code: 0.1"
     )
+    most_masked: int = setting(0, ge=0, help="v1: tokens that are masked in a target at most; 0: no limit")
     label_smoothing: float = setting(
         0.1, ge=0, lt=1, help="share of the target that is spread over all other tokens but padding"
     )
+    on_long: Literal["cut", "error"] = setting("cut", help=_ON_LONG)
 
     default_pipeline = "generate"
 
@@ -76,6 +80,11 @@ class Seq2Seq:
             yield "pseudo_random", f"{self.pseudo_keep} + {self.pseudo_random} is more than 1"
         if self.mode == "v0" and (self.pseudo_keep or self.pseudo_random):
             yield "mode", "v0 has no pseudo masks: pseudo_keep = 0, pseudo_random = 0"
+        if self.most_masked and self.mode != "v1":
+            yield (
+                "most_masked",
+                f"only v1 masks a share of the target, the mode is {self.mode}: most_masked = 0",
+            )
 
     def build(self, seed: int):
         from maskwright_text.seq2seq import Seq2Seq as Built
@@ -85,8 +94,9 @@ class Seq2Seq:
         drop = self.word_drop
         if drop is None:
             drop = 0.0 if self.mode == "v0" else 0.5
-        noise = TargetNoise(drop, self.pseudo_keep, self.pseudo_random)
-        settings = {name: getattr(self, name) for name in ("mode", "target_length", "label_smoothing")}
+        noise = TargetNoise(drop, self.pseudo_keep, self.pseudo_random, self.most_masked)
+        names = ("mode", "target_length", "label_smoothing", "on_long")
+        settings = {name: getattr(self, name) for name in names}
         return seeded(seed, lambda: Built(self.encoder, self.pretrained, noise=noise, **settings))
 
     @classmethod
@@ -141,13 +151,13 @@ class _Writing:
         if self.block > 1 and (self.beam > 1 or self.temperature or self.block_ngrams):
             yield "block", "several tokens at once go without beam, temperature and block_ngrams: block = 1"
 
-    def decoding(self, candidates: int = 1) -> Any:
-        """The settings as the decoder takes them."""
+    def decoding(self, **more: int) -> Any:
+        """The settings as the decoder takes them, and `more` of its own."""
         from maskwright_text.choosing import Decoding
 
         names = "beam length_penalty temperature top_k top_p min_length max_length block_ngrams block passes"
         settings = {name: getattr(self, name) for name in names.split()}
-        return Decoding(**settings, exempt=tuple(self.exempt), candidates=candidates)
+        return Decoding(**settings, exempt=tuple(self.exempt), **more)
 
 
 @params
@@ -158,7 +168,8 @@ class Generate(_Writing):
     candidates: int = setting(
         1, ge=1, help="texts for each item; more than one needs a beam or a temperature"
     )
-    batch: int = setting(64, ge=1, help="items at a time")
+    batch: int = setting(64, ge=1, help="items that are written for at a time")
+    on_long: Literal["cut", "error"] = setting("cut", help=_ON_LONG)
 
     def tags(self):
         return {"candidates"} if self.candidates > 1 else set()
@@ -174,7 +185,8 @@ class Generate(_Writing):
     def build(self):
         from maskwright_text.generate import Generate as Built
 
-        return Built(self.objective, self.decoding(self.candidates), self.batch)
+        decoding = self.decoding(candidates=self.candidates, rows=self.batch)
+        return Built(self.objective, decoding, self.on_long)
 
     @classmethod
     def example(cls):

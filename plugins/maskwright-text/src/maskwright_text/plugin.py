@@ -15,14 +15,22 @@ _WRITERS = "maskwright_text.params_seq2seq"
 _RECIPES = {
     "pmlm-summarise": "fine-tune a small model to write the summary line of a docstring",
     "pmlm": "pre-train one small model that reads and writes, on technical English",
+    "pmlm-classify": "fine-tune a run of pmlm or mlm to tell what a docstring is about",
+    "pmlm-questions": "fine-tune a small model to ask about a paragraph (by path)",
     "pmlm-experiment-joint": "experiment: blocks in order learn what belongs together",
+    "pmlm-experiment-unified": "experiment: what each of the two losses teaches a reader and a writer",
+    "pmlm-experiment-summaries": "experiment: summary lines with and without pre-training",
     "mlm": "pre-train a small language model on technical English",
     "mlm-scheduled": "the same with a falling ratio, and hard words hidden more often",
     "masking-experiment": "experiment: does a falling ratio help",
     "masking-experiment-warm": "experiment: does it help a model that has converged",
     "masking-experiment-weights": "experiment: hard words hidden more often",
+    "masking-experiment-english": "experiment: falling ratios and weights on English text",
+    "mlm-experiment-downstream": "experiment: what pre-training is worth to a classifier",
 }
-_ENCODER = frozenset({"torch", "tokens", "vocabulary", "pooled", "hides:replace"})
+_ENCODER = frozenset(
+    {"torch", "tokens", "vocabulary", "pooled", "hides:replace", "takes:attention", "prunable"}
+)
 
 
 @hookimpl
@@ -46,6 +54,11 @@ def maskwright_datasets():
         "conllu", f"{_DATA}:Conllu", "sentences with gold tags (Universal Dependencies)",
         provides=text | {"tags"},
     )  # fmt: skip
+    yield Component(
+        "squad", "maskwright_text.params_squad:Squad",
+        "questions and answers about paragraphs (SQuAD JSON), to be written",
+        provides=text | {"summary", "question", "answer"}, paper="arXiv:1606.05250",
+    )  # fmt: skip
     yield Component("passages", f"{_DATA}:Passages", "texts joined and cut into passages of about one length")
     yield Component(
         "tagged", f"{_DATA}:Tagged", "a Universal POS tag for each word, by a tagger", provides={"tags"}
@@ -58,13 +71,18 @@ def maskwright_datasets():
         "tied-words", "maskwright_text.params_generated:TiedWords",
         "generated: random words, then the same once more", provides=text, paper=_PMLM,
     )  # fmt: skip
+    yield Component(
+        "key-values", "maskwright_text.params_generated:KeyValues",
+        "generated: key-value pairs with a class, and a span to write as it stands or backwards",
+        provides=text | {"label", "summary"}, paper=_PMLM,
+    )  # fmt: skip
 
 
 @hookimpl
 def maskwright_encoders():
     yield Component(
         "text", f"{_MODELS}:TextEncoder", "transformer over tokens; hidden ones enter as mask tokens",
-        provides=_ENCODER | {"takes:attention"}, consumes={"text"}, paper="arXiv:1810.04805",
+        provides=_ENCODER, consumes={"text"}, paper="arXiv:1810.04805",
     )  # fmt: skip
     yield Component(
         "hf-text", "maskwright_text.params_foreign:HfText",

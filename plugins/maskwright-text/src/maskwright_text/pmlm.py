@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from maskwright.step import Step
-from maskwright_text.mlm import Mlm, packed
+from maskwright_text.mlm import SO_FAR, Mlm, packed
 from maskwright_text.pmlm_blocks import Order, order_blocks
 from maskwright_text.pseudo_layout import PSEUDO, PseudoLayout, check_blocks, pseudo_layout
 from maskwright_text.word_groups import NONE
@@ -98,7 +98,8 @@ class Pmlm(Mlm):
             "blocks": (blocks.amax(dim=1) + 1).double().mean(),
             "skipped": _too_short(self.encoder.units(batch).valid).double().mean(),
         }
-        return Loss(terms, self._parts(batch, hidden) | own)
+        parts = self._parts(batch, hidden, step) | own
+        return Loss(terms, parts, totals={SO_FAR: hidden.sum().double()})
 
     def extended(self, batch: Batch, seen: Batch, masked: Tensor, layout: PseudoLayout) -> Tensor:
         """int64 (B, M): the corrupted text, then pseudo masks, which are mask tokens, and originals."""

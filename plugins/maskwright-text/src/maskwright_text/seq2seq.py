@@ -17,7 +17,14 @@ from maskwright.step import Step
 from maskwright_text.choosing import Decoding
 from maskwright_text.decoding import decode
 from maskwright_text.mlm import packed
-from maskwright_text.seq2seq_batches import Layout, PairPrepare, SourcePrepare, in_place, pseudo_masks
+from maskwright_text.seq2seq_batches import (
+    Layout,
+    OnLong,
+    PairPrepare,
+    SourcePrepare,
+    in_place,
+    pseudo_masks,
+)
 from maskwright_text.writers import log_softmax
 from maskwright_torch.contracts import ROWS, Batch, Generated, Loss
 from maskwright_torch.inference import in_batches, in_use
@@ -42,6 +49,8 @@ class TargetNoise:
     """Chance that a pseudo mask is the token that it has to predict; the official code has 0.1."""
     random: float = 0.0
     """Chance that it is any token; the official code has 0.1."""
+    most: int = 0
+    """v1: tokens that are masked in a target at most; 0: no limit."""
 
 
 class Seq2Seq(Part):
@@ -56,6 +65,7 @@ class Seq2Seq(Part):
         target_length: int = 48,
         noise: TargetNoise | None = None,
         label_smoothing: float = 0.1,
+        on_long: OnLong = "cut",
     ) -> None:
         super().__init__()
         if pretrained is not None:
@@ -74,8 +84,8 @@ class Seq2Seq(Part):
                 cure="a smaller target_length, or a greater length of the encoder",
             )
         codec = self.encoder.codec
-        self.sources = SourcePrepare(codec, self.source_length)
-        self.prepare = PairPrepare(codec, self.source_length, target_length)
+        self.sources = SourcePrepare(codec, self.source_length, on_long)
+        self.prepare = PairPrepare(codec, self.source_length, target_length, on_long)
         specials = set(self.encoder.space.specials)
         usual = [number for number in range(self.encoder.space.vocabulary) if number not in specials]
         self.register_buffer("usual", torch.tensor(usual), persistent=False)
@@ -118,7 +128,7 @@ class Seq2Seq(Part):
         pseudo = self._pseudo(batch, step)
         if self.mode == "v2":
             return pseudo_masks(batch, torch.where(dropped, pseudo, target), pseudo), real
-        share = (self.noise.drop * real.sum(dim=1)).long().clamp(min=1)
+        share = (self.noise.drop * real.sum(dim=1)).long().clamp(min=1, max=self.noise.most or None)
         masked = hide_lowest(self._draws(batch, step, "drop"), real, share)
         return in_place(batch, torch.where(masked, pseudo, target)), masked
 
@@ -161,16 +171,24 @@ class Seq2Seq(Part):
     def generate(
         self, items: Sequence[Item], step: Step, decoding: Decoding | None = None
     ) -> list[list[Generated]]:
-        """For each item what is written from its text, the best first."""
+        """For each item what is written from its text, the best first.
+
+        Items whose texts are of like length are written for together, so that little of a batch is padding; the longest
+        come first, where memory runs out at once if it does.
+        """
         decoding, codec = decoding or Decoding(), self.encoder.codec
-        found = []
+        lengths = self.sources.lengths(items)
+        order = sorted(range(len(items)), key=lambda place: -lengths[place])
+        found: list[list[Generated]] = []
         with in_use(self):
-            for _, batch in in_batches(self, self.sources, items, step):
+            sources = (items[place] for place in order)
+            for _, batch in in_batches(self, self.sources, sources, step, decoding.rows):
                 for texts, cut in zip(
                     decode(self, batch, decoding, step), batch["cut"].tolist(), strict=True
                 ):
                     found.append([Generated(codec.decode(t.tokens), t.complete, t.score, cut) for t in texts])
-        return found
+        written = dict(zip(order, found, strict=True))
+        return [written[place] for place in range(len(items))]
 
     def target_losses(self, items: Sequence[Item], step: Step) -> list[Tensor]:
         """For each item (T,): minus the log-probability of each target token, given the source and those before."""

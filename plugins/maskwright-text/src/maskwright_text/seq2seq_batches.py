@@ -5,6 +5,7 @@ the true end of the source, whatever the padding. `B` rows, `S` source and `T` t
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import attrs
 import numpy as np
@@ -20,6 +21,9 @@ from maskwright_torch.contracts import Batch
 SOURCE, TARGET = 0, 1
 """Segments."""
 
+OnLong = Literal["cut", "error"]
+"""What happens to texts that do not fit."""
+
 
 @attrs.frozen
 class SourcePrepare:
@@ -30,11 +34,22 @@ class SourcePrepare:
 
     codec: TextCodec
     length: int
+    on_long: OnLong = "cut"
 
     def __call__(self, items: Sequence[Item], step: Step) -> dict[str, Tensor]:
-        texts = [{"text": _field(item, "text", "src", "the source of what is written")} for item in items]
+        texts = [{"text": text} for text in self._texts(items)]
         batch = TextPrepare(self.codec, self.length)(texts, step)
+        if self.on_long == "error":
+            refuse_cut(items, batch["cut"].tolist(), "text", self.length, "a greater length of the encoder")
         return {name: batch[name] for name in ("tokens", "real", "cut")}
+
+    def lengths(self, items: Sequence[Item]) -> list[int]:
+        """Tokens that are read of each."""
+        return [len(found.ids) for found in self.codec.encode(self._texts(items), length=self.length)]
+
+    @staticmethod
+    def _texts(items: Sequence[Item]) -> list[str]:
+        return [_field(item, "text", "src", "the source of what is written") for item in items]
 
 
 @attrs.frozen
@@ -47,15 +62,19 @@ class PairPrepare:
     codec: TextCodec
     source_length: int
     target_length: int
+    on_long: OnLong = "cut"
 
     def __call__(self, items: Sequence[Item], step: Step) -> dict[str, Tensor]:
-        batch = SourcePrepare(self.codec, self.source_length)(items, step)
+        batch = SourcePrepare(self.codec, self.source_length, self.on_long)(items, step)
         targets = self._targets(items)
         # A target that is cut has no [SEP]: a model must not learn to end in the middle of a sentence.
         kept = [target[: self.target_length] for target in targets]
         batch["target"] = padded(kept, self.codec.specials.pad)
         batch["target_real"] = padded([np.ones(len(target), np.int64) for target in kept], 0).bool()
-        batch["target_cut"] = torch.tensor([max(len(t) - self.target_length, 0) for t in targets])
+        cut = [max(len(target) - self.target_length, 0) for target in targets]
+        if self.on_long == "error":
+            refuse_cut(items, cut, "summary", self.target_length, "a greater target_length")
+        batch["target_cut"] = torch.tensor(cut)
         return batch
 
     def _targets(self, items: Sequence[Item]) -> list[np.ndarray]:
@@ -74,6 +93,18 @@ class PairPrepare:
                 )
             found.append(np.array([*words, self.codec.specials.sep], np.int64))
         return found
+
+
+def refuse_cut(items: Sequence[Item], cut: Sequence[int], name: str, limit: int, cure: str) -> None:
+    """UserError that names the first item of whose field `name` tokens were cut; `limit` is how many fit."""
+    for item, lost in zip(items, cut, strict=True):
+        if lost:
+            raise UserError(
+                f'the {name} of the item "{item.get("id", "")}" has {limit + lost} tokens, {limit} fit',
+                where="objective:seq2seq",
+                why='on_long is "error", so that no text is cut',
+                cure=f'a shorter text, or {cure}; on_long = "cut" reads the first {limit} tokens and counts the rest',
+            )
 
 
 def _field(item: Item, name: str, other: str, role: str) -> str:

@@ -27,17 +27,24 @@ class Tagger:
     """What has to be installed; its version decides whether kept tags are still right."""
     module: str
     pip: str
+    """What pip installs, as a shell takes it: it would read bare brackets as a pattern."""
     table: Mapping[str, str]
     """Its tags -> Universal POS tags."""
     start: Callable[[Any, str], Tag]
     """(module, model) -> the function that tags."""
 
+    def is_installed(self) -> bool:
+        try:
+            metadata.version(self.distribution)
+        except metadata.PackageNotFoundError:
+            return False
+        return True
+
     def version(self) -> str:
         """UserError with the pip line where it is not installed."""
-        try:
-            return metadata.version(self.distribution)
-        except metadata.PackageNotFoundError:
-            raise self._absent("it is not installed") from None
+        if not self.is_installed():
+            raise self._absent(f"it is not installed; {what_there_is()}")
+        return metadata.version(self.distribution)
 
     def load(self, model: str) -> Tag:
         try:
@@ -111,8 +118,16 @@ def _spacy(module: Any, model: str) -> Tag:
 
 
 TAGGERS = {
-    "pattern": Tagger("textblob", "textblob.en.taggers", "maskwright-text[pos]", PENN, _pattern),
-    "hanta": Tagger("HanTa", "HanTa.HanoverTagger", "maskwright-text[hanta]", C5, _hanta),
+    "pattern": Tagger("textblob", "textblob.en.taggers", '"maskwright-text[pos]"', PENN, _pattern),
+    "hanta": Tagger("HanTa", "HanTa.HanoverTagger", '"maskwright-text[hanta]"', C5, _hanta),
     "nltk": Tagger("nltk", "nltk", "nltk", PENN, _nltk),
     "spacy": Tagger("spacy", "spacy", "spacy", {tag: tag for tag in UPOS}, _spacy),
 }
+
+
+def what_there_is() -> str:
+    """The taggers that are installed, and what brings the others."""
+    here = [name for name, tagger in TAGGERS.items() if tagger.is_installed()]
+    others = [f"{name} (pip install {TAGGERS[name].pip})" for name in TAGGERS if name not in here]
+    words = [f"installed: {', '.join(here) or 'none'}"]
+    return "; ".join([*words, f"others: {', '.join(others)}"] if others else words)

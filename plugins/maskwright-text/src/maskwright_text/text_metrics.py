@@ -41,7 +41,7 @@ def require_metrics(where: str) -> None:
             f"{' and '.join(lacking)} cannot be found",
             where=where,
             why="ROUGE and BLEU are computed by their usual libraries",
-            cure="pip install maskwright-text[metrics]",
+            cure='pip install "maskwright-text[metrics]"',
         )
 
 

@@ -16,13 +16,13 @@ from maskwright_text.text_batches import TextPrepare
 from maskwright_text.vocabulary import VocabularyHead, initial_std
 from maskwright_torch.blocks import Block, Cache, RelativeBias
 from maskwright_torch.contracts import ROWS, Baseline, Batch, Encoded, Space, Units
-from maskwright_torch.part import Part
+from maskwright_torch.prunable import PrunableBlocks
 
 Pool = Literal["mean", "first"]
 Item = Mapping[str, Any]
 
 
-class TextTransformer(Part):
+class TextTransformer(PrunableBlocks):
     """Tables of tokens, positions and segments, a norm, blocks, and a last norm where it comes before each part."""
 
     def __init__(
@@ -60,6 +60,7 @@ class TextTransformer(Part):
         )
         self.norm: nn.Module = nn.LayerNorm(width, eps=eps) if pre_norm else nn.Identity()
         self.relative = RelativeBias(heads, relative, reach) if relative else None
+        self.whole = self.shape
         self.reset()
 
     def reset(self) -> None:
@@ -143,9 +144,9 @@ class TextTransformer(Part):
         rest, inner = bias[..., context:, :], self._everything_or(bias[..., :context, :context])
         for number, block in enumerate(self.blocks):
             if index is not None and number == self.depth - 1:
-                x = block(x, _rows(bias, index), only=index)
+                x = block(x, self._own(_rows(bias, index), number), only=index)
             else:
-                x = block(x, rest, context=context, inner=inner)
+                x = block(x, self._own(rest, number), context=context, inner=self._own(inner, number))
         return self.norm(x)
 
     def extend(
@@ -164,7 +165,7 @@ class TextTransformer(Part):
         x = self._embed(tokens, position, segment)
         bias = self._bias(attend[:, None], position, seen, x.dtype)
         for number, block in enumerate(self.blocks):
-            x = block(x, bias, cache=cache, layer=number)
+            x = block(x, self._own(bias, number), cache=cache, layer=number)
         return self.norm(x)
 
     # -- inside ------------------------------------------------------------------------------------------------
@@ -189,7 +190,8 @@ class TextTransformer(Part):
             bias = None  # the kernel without a mask is the fastest
         for number, block in enumerate(self.blocks):
             only = index if number == self.depth - 1 else None
-            x = block(x, bias if only is None else _rows(bias, only), only=only)
+            seen = bias if only is None else _rows(bias, only)
+            x = block(x, self._own(seen, number), only=only)
         return self.norm(x)
 
     def _embed(self, tokens: Tensor, position: Tensor, segment: Tensor | None) -> Tensor:
@@ -204,6 +206,12 @@ class TextTransformer(Part):
         # Finite, in bfloat16 too, so that a row that may read nothing stays finite.
         lowest = max(torch.finfo(dtype).min, torch.finfo(torch.bfloat16).min)
         return self.relative(queries, keys).to(dtype).masked_fill(~attend, lowest)
+
+    def _own(self, bias: Tensor | None, number: int) -> Tensor | None:
+        """What a relative bias, made for all the heads there were, holds for those that a block still has."""
+        if self.relative is None or self.kept is None or bias is None:
+            return bias
+        return bias[:, self.kept.heads(number)]
 
     def _everything_or(self, bias: Tensor) -> Tensor | None:
         """None where all is read and nothing added: the kernel without a mask is the fastest."""

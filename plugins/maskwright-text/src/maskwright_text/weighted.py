@@ -131,6 +131,17 @@ class WeightedMasker(nn.Module):
             for number in order[: min(most, int((counts > 0).sum()))].tolist()
         ]
 
+    def for_log(self) -> dict[str, Tensor]:
+        """Score and weight of each part of speech now. Tokens would be thousands of lines: `table` has the foremost."""
+        if self.feature != "tag":
+            return {}
+        columns = {"score": self._scores(), "weight": self.weights()}
+        return {
+            f"{word}/{name}": value
+            for word, values in columns.items()
+            for name, value in zip(UPOS, values, strict=True)
+        }
+
     def _scores(self) -> Tensor:
         """What the weights are made of: running losses, or how often a token was seen."""
         if self.losses is None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from maskwright.errors import UserError
 from maskwright.folder import write_folder
 from maskwright_torch.part import State
+from maskwright_torch.prunable import whole_encoder
 from maskwright_vision.checkpoint_files import OF_ENCODER, OF_OBJECTIVE, note, write_weights
 from maskwright_vision.mae import Mae
 from maskwright_vision.official_weights import encoder_to_official, mae_to_official
@@ -21,6 +22,8 @@ from maskwright_vision.patch_targets import Normalised, Target
 from maskwright_vision.transformers_config import CONFIG, PREPROCESSOR, WEIGHTS, config_of, preprocessor_of
 from maskwright_vision.transformers_weights import from_official
 from maskwright_vision.vit import VisionTransformer
+
+WHOLE = "--to transformers-zero-filled writes the shape from before, with zeros for what was removed"
 
 
 def to_transformers(part: Any, out: Path) -> None:
@@ -52,6 +55,12 @@ def to_transformers(part: Any, out: Path) -> None:
         save_file(from_official(state), str(folder / WEIGHTS), {"format": "pt"})
 
     write_folder(out, fill)
+
+
+def to_transformers_zero_filled(part: Any, out: Path) -> None:
+    """As `to_transformers`, with zeros in place of heads and neurons that were removed."""
+    with whole_encoder(part) as whole:
+        to_transformers(whole, out)
 
 
 def to_official(part: Any, out: Path) -> None:
@@ -88,7 +97,11 @@ def _taken_apart(part: Any) -> tuple[dict[str, Any], dict[str, Any], State]:
     if not isinstance(encoder, VisionTransformer):
         raise _cannot(f"it is for our vision transformer, not for {type(encoder).__name__}", "another format")
     settings = _settings_of(encoder)
-    state = {name: _plain(tensor) for name, tensor in part.state_dict().items()}
+    state = {
+        name: _plain(tensor)
+        for name, tensor in part.state_dict().items()
+        if not name.removeprefix("encoder.").startswith("kept.")
+    }
     if not isinstance(part, Mae):
         if encoder.hides == "replace":
             note("the encoder's mask token stays behind: a plain ViT never hides a patch")
@@ -144,6 +157,7 @@ def _uniform(blocks: Any) -> tuple[int, int]:
     """(heads, hidden width of the MLP) of all blocks; compressed networks may have blocks of different sizes."""
     sizes = {(block.attn.heads, block.mlp.fc1.out_features, *block.attn.qkv.weight.shape) for block in blocks}
     heads, hidden, rows, columns = next(iter(sizes))
-    if len(sizes) != 1 or rows != 3 * columns:
-        raise _cannot("its blocks are not all of one size, as they are there", "another format")
+    if len(sizes) != 1 or rows != 3 * columns or not hidden:
+        shape = [[block.attn.heads, block.mlp.fc1.out_features] for block in blocks]
+        raise _cannot(f"there blocks are alike and whole, here [heads, neurons] are {shape}", WHOLE)
     return heads, hidden

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Literal
 
+import attrs
+
 from maskwright.errors import UserError
 from maskwright.params import params, setting
-from maskwright_vision.params_models import Vit
+from maskwright_vision.params_models import SHAPE_HELP, Vit
 from maskwright_vision.transformers_config import read_folder
 
 
@@ -31,6 +33,7 @@ class HfVit:
     fit: Literal["crop", "stretch", "pad"] | None = setting(
         None, help="how a picture of another shape is made to fit; none: as preprocessor_config.json"
     )
+    shape: list[list[int]] = setting([], ge=0, help=SHAPE_HELP)
 
     model_type = "vit"
 
@@ -51,14 +54,15 @@ class HfVit:
 
     def _vit(self) -> Vit:
         """The settings of encoder:vit that the folder and this component together give."""
-        names = ("image", "pool", "final_norm", "drop_path", "mean", "std", "fit")
+        names = ("image", "pool", "final_norm", "drop_path", "mean", "std", "fit", "shape")
         own = {name: value for name in names if (value := getattr(self, name)) is not None}
         return Vit(**read_folder(self.path, self.model_type).encoder | own)
 
     def build(self):
         from maskwright_vision.importing import encoder_of_folder
 
-        return encoder_of_folder(self.path, self.model_type, self._vit())
+        whole = encoder_of_folder(self.path, self.model_type, attrs.evolve(self._vit(), shape=[]))
+        return whole.with_shape(self.shape) if self.shape else whole
 
     @classmethod
     def exports(cls):

@@ -16,6 +16,12 @@ def _sides(image: int | list[int]) -> tuple[int, int]:
 
 
 _OUT, _IN = "maskwright_vision.exporting", "maskwright_vision.importing"
+_EXPORTS = {
+    "transformers": f"{_OUT}:to_transformers",
+    "transformers-zero-filled": f"{_OUT}:to_transformers_zero_filled",
+    "mae-official": f"{_OUT}:to_official",
+}
+SHAPE_HELP = "written by pruning: [heads, neurons] of each block; empty: all blocks alike"
 
 
 @params
@@ -46,6 +52,7 @@ class Vit:
     fit: Literal["crop", "stretch", "pad"] = setting(
         "crop", help="how a picture of another shape is made to fit"
     )
+    shape: list[list[int]] = setting([], ge=0, help=SHAPE_HELP)
 
     def check(self):
         if isinstance(self.image, list) and len(self.image) != 2:
@@ -65,13 +72,17 @@ class Vit:
             values = getattr(self, name)
             if values is not None and len(values) != self.channels:
                 yield name, f"needs one number for each of {self.channels} channels, found {len(values)}"
+        from maskwright_torch.block_shapes import shape_mistake
+
+        whole = [[self.heads, round(self.width * self.mlp_ratio)]] * self.depth
+        if self.shape and (mistake := shape_mistake(self.shape, whole)):
+            yield "shape", mistake
 
     hides = "drop"
 
     @classmethod
     def exports(cls):
-        mae = {"transformers": f"{_OUT}:to_transformers", "mae-official": f"{_OUT}:to_official"}
-        return mae | {"timm": f"{_OUT}:to_timm"}
+        return {**_EXPORTS, "timm": f"{_OUT}:to_timm"}
 
     @classmethod
     def imports(cls):
@@ -96,7 +107,8 @@ class Vit:
         prepare = ImagePrepare(height, width, self.channels, tuple(mean), tuple(std), self.fit)
         names = "patch width depth heads mlp_ratio drop_path eps qkv_bias pool positions hides final_norm"
         settings = {name: getattr(self, name) for name in names.split()}
-        return seeded(seed, lambda: VisionTransformer(prepare, **settings))
+        made = seeded(seed, lambda: VisionTransformer(prepare, **settings))
+        return made.with_shape(self.shape) if self.shape else made
 
     @classmethod
     def example(cls):
@@ -200,7 +212,7 @@ class Mae:
 
     @classmethod
     def exports(cls):
-        return {"transformers": f"{_OUT}:to_transformers", "mae-official": f"{_OUT}:to_official"}
+        return _EXPORTS
 
     @classmethod
     def imports(cls):

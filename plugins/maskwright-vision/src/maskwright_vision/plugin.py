@@ -21,7 +21,7 @@ _RECIPES = {
     "mae-experiment-omniglot": "experiment: few labels, Omniglot (by path)",
     "mae-experiment-length": "experiment: how long to pre-train, on which target; on validation characters",
 }
-_VIT = frozenset({"torch", "patches", "pooled"})
+_VIT = frozenset({"torch", "patches", "pooled", "prunable"})
 
 
 @hookimpl

@@ -77,6 +77,13 @@ def read_folder(folder: Path, *model_types: str) -> FolderConfig:
             where=f"{path}: model_type",
             cure=f"{cure} reads it" if cure else "give a ViT or ViTMAE folder",
         )
+    if any((config.table.get("pruned_heads") or {}).values()):
+        raise UserError(
+            f"the model in {folder} lacks heads",
+            where=f"{path}: pruned_heads",
+            why="transformers has removed some, and later versions cannot open it either",
+            cure="the model as it was before; encoder:vit has the setting shape for what is pruned here",
+        )
     encoder = _encoder(config)
     encoder |= _pixels(folder / PREPROCESSOR, str(found), encoder["channels"])
     return FolderConfig(str(found), encoder, _objective(config, encoder) if found == "vit_mae" else {})

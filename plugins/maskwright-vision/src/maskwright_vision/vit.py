@@ -14,12 +14,12 @@ from maskwright.step import Step
 from maskwright_torch.blocks import Block, initialise
 from maskwright_torch.contracts import ROWS, Baseline, Batch, Encoded, Space, Units
 from maskwright_torch.masking import positions_of, take
-from maskwright_torch.part import Part
+from maskwright_torch.prunable import PrunableBlocks
 from maskwright_vision.pictures import ImagePrepare, patchify, raw_pixels
 from maskwright_vision.positions import resample_table, sin_cos_table
 
 
-class VisionTransformer(Part):
+class VisionTransformer(PrunableBlocks):
     """Pre-norm transformer on patches with a class token. States come out after the final norm."""
 
     def __init__(
@@ -63,6 +63,7 @@ class VisionTransformer(Part):
         self.norm: nn.Module = nn.LayerNorm(width, eps=eps) if final_norm else nn.Identity()
         if hides == "replace":
             self.mask_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.whole = self.shape
         self.reset()
 
     def reset(self) -> None:

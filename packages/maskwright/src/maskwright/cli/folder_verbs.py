@@ -3,8 +3,10 @@
 import argparse
 import contextlib
 import importlib
+import inspect
 import json
-from collections.abc import Callable
+import typing
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from maskwright.planner import Planner
 from maskwright.planning import plan
 from maskwright.runs import new_folder
 from maskwright.tree import Node, own_tags, walk_built
+from maskwright.values import parse_text
 
 
 def report(arguments: argparse.Namespace) -> int:
@@ -103,8 +106,8 @@ def import_run(arguments: argparse.Namespace) -> int:
     source = Path(arguments.path)
     if not source.exists():
         raise UserError(f"there is no {source}", where=str(source))
-    target = _importer(arguments.format, source, arguments.component)
-    params, part = _function(target)(source)
+    read = _function(_importer(arguments.format, source, arguments.component))
+    params, part = read(source, **_options(read, arguments.set))
     planner = Planner(catalogue())
     raw = {
         "use": "imported",
@@ -118,6 +121,27 @@ def import_run(arguments: argparse.Namespace) -> int:
     begin(folder, made, before=lambda place: _keep(place, made.require(), part))
     print(f"imported: {folder}")
     return 0
+
+
+def _options(read: Callable[..., Any], words: Sequence[str]) -> dict[str, Any]:
+    """`key=value` for an importer; what may be set are its keyword arguments, by their types."""
+    hints = typing.get_type_hints(read)
+    parameters = inspect.signature(read).parameters.values()
+    known = {x.name: hints.get(x.name, str) for x in parameters if x.kind is inspect.Parameter.KEYWORD_ONLY}
+    found = {}
+    for text in words:
+        name, _, value = text.partition("=")
+        if name not in known:
+            raise UserError(
+                f'this import has no option "{name}"{did_you_mean(name, known)}',
+                where=f"--set {text}",
+                cure=f"options: {', '.join(known) or 'none'}",
+            )
+        try:
+            found[name] = parse_text(value, known[name])
+        except ValueError as error:
+            raise UserError(f"{name}: {error}", where=f"--set {text}") from None
+    return found
 
 
 def _keep(folder: Path, root: Node, part: Any) -> None:

@@ -121,6 +121,9 @@ def _import(parser: argparse.ArgumentParser) -> None:
         "--as", dest="component", default="", metavar="KIND:NAME", help="what to make of it, if several fit"
     )
     parser.add_argument("--out", required=True, metavar="FOLDER", help="the run folder to make")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="key=value", help="an option of what reads the format"
+    )
 
 
 def _doctor(parser: argparse.ArgumentParser) -> None:

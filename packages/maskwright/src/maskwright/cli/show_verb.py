@@ -1,6 +1,7 @@
 """show: the whole truth about one component, from its Params class; samples of a data set."""
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ def show(arguments: argparse.Namespace) -> int:
     ):
         if tags:
             print(f"  {word}: {', '.join(sorted(tags))}")
+    if not listed.is_file and hasattr(listed.params_class(), "reads"):
+        print(f"  reads by its settings: {_read_by_settings(listed.params_class())}")
     if listed.is_file:
         print(f"\na recipe file; its content:\n\n{shipped_text(component.params)}")
         return 0
@@ -51,6 +54,13 @@ def show(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _read_by_settings(cls: Any) -> str:
+    """Fields that `reads()` adds to what the component always reads."""
+    if any(field.required for field in fields_of(cls).values()):
+        return "known once they are given"
+    return f"{', '.join(sorted(cls().reads())) or 'nothing'}, as they are by default"
+
+
 def find(name: str) -> Listed:
     """`kind:name`, or a bare name that only one component has."""
     kind, sign, rest = name.partition(":")
@@ -65,14 +75,22 @@ def _field(field: Field) -> str:
     default = "required" if field.required else f"default {_default(field.default)}"
     lines = [f"  {field.name}: {field.describe()}, {default}", wrap(field.spec.help, indent="      ")]
     if isinstance(field.spec, SlotSpec):
-        fitting = [
-            x.name
-            for kind in field.spec.kinds
-            for x in catalogue().of_kind(kind)
-            if field.spec.needs <= x.component.provides
-        ]
-        lines.append(wrap(f"fits: {', '.join(fitting) or 'nothing that is installed'}", indent="      "))
+        offered = [x for kind in field.spec.kinds for x in catalogue().of_kind(kind)]
+        fitting = [x.name for x in offered if field.spec.needs <= x.component.provides]
+        words = ", ".join(fitting) or "nothing that is installed"
+        if any(x.name not in fitting and _is_what_it_is_set_to(x) for x in offered):
+            words += "; others may, by their settings or by what they wrap"
+        lines.append(wrap(f"fits: {words}", indent="      "))
     return "\n".join(lines)
+
+
+def _is_what_it_is_set_to(listed: Listed) -> bool:
+    """Whether it can provide more than the catalogue knows."""
+    with contextlib.suppress(UserError):  # its plugin is broken, which `show` of it tells
+        cls = listed.params_class()
+        inherits = (isinstance(x.spec, SlotSpec) and x.spec.inherit for x in fields_of(cls).values())
+        return hasattr(cls, "tags") or any(inherits)
+    return False
 
 
 def _default(value: Any) -> str:

@@ -14,7 +14,7 @@ from maskwright.errors import UserError
 from maskwright.folder import read_table, write_atomic
 from maskwright.planner import is_entry_name
 from maskwright.planning import Plan, plan
-from maskwright.recipes.experiment import run_child
+from maskwright.recipes.experiment import CHILDREN, run_child
 from maskwright.runs import Run, dump_json, packages_of
 from maskwright.step import Step
 from maskwright.tree import Node
@@ -82,7 +82,9 @@ class ChainRecipe:
         self.stages, self.reuse = stages, reuse
 
     def run(self, run: Run) -> None:
-        earlier = _finished_stages(self.reuse) if self.reuse is not None else {}
+        earlier = _stages_of_first_arm(run.folder)
+        if self.reuse is not None:
+            earlier |= _finished_stages(self.reuse)
         folders: dict[str, Path] = {}
         keys: dict[str, str] = {}
         rows = []
@@ -130,6 +132,20 @@ def is_unchanged(planned: Plan, place: Path) -> bool:
 
 def _write_places(folder: Path, folders: Mapping[str, Path], keys: Mapping[str, str]) -> None:
     write_atomic(folder / STAGES, dump_json({keys[name]: str(folders[name].absolute()) for name in folders}))
+
+
+def _stages_of_first_arm(folder: Path) -> dict[str, Path]:
+    """Key -> folder of the stages that the first arm of an experiment has run with the same seed.
+
+    Arms that differ in later stages only share the earlier ones: a model is pre-trained once for each seed.
+    """
+    children = folder.absolute().parent.parent
+    resolved = children.parent / "resolved.json"
+    if children.name != CHILDREN or not resolved.is_file():
+        return {}
+    arms = json.loads(resolved.read_text(encoding="utf-8")).get("arms")
+    first = children / next(iter(arms)) / folder.name if isinstance(arms, dict) and arms else folder
+    return _finished_stages(first) if (first / STAGES).is_file() else {}
 
 
 def _finished_stages(folder: Path) -> dict[str, Path]:

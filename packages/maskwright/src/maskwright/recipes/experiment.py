@@ -18,6 +18,9 @@ from maskwright.statistics import mean, paired_interval, spread
 from maskwright.tree import Node, to_json
 from maskwright.values import show
 
+CHILDREN = "children"
+"""Folder of the child runs: children/ARM/seed-N."""
+
 ORPHAN_PATIENCE = 600.0
 """Seconds to wait for a worker that outlived a killed parent and still writes its child run."""
 
@@ -89,7 +92,7 @@ def _run_child(made: Plan, folder: Path, pictures: bool, accept_drift: bool) -> 
 
 
 class ExperimentRecipe:
-    """Children are run folders below `children/`, so that a stopped experiment goes on where it was."""
+    """Children are run folders, so that a stopped experiment goes on where it was."""
 
     def __init__(self, params: Any) -> None:
         self.params = params
@@ -109,21 +112,26 @@ class ExperimentRecipe:
     def _children(
         self, run: Run, jobs: list[tuple[str, int]], plans: Mapping[tuple[str, int], Plan]
     ) -> Iterator[tuple[tuple[str, int], LoadedRun]]:
-        folders = {(arm, seed): run.folder / "children" / arm / f"seed-{seed}" for arm, seed in jobs}
+        folders = {(arm, seed): run.folder / CHILDREN / arm / f"seed-{seed}" for arm, seed in jobs}
         if self.params.workers == 1:
             for job in jobs:
                 yield job, run_child(plans[job], folders[job], accept_drift=run.accept_drift)
             return
         from joblib import Parallel, delayed, parallel_config
 
+        raws = {job: plans[job].resolved() for job in jobs}
+        # Chains take stages from the first arm, which has to be there whole, whatever is faster.
+        chains = any(made.require().reference.startswith("recipe:chain") for made in plans.values())
+        first = jobs[0][0]
+        turns = [[job for job in jobs if (job[0] == first) == leads] for leads in (True, False)]
         with parallel_config("loky", inner_max_num_threads=1):
             work = Parallel(n_jobs=self.params.workers, return_as="generator")
-            raws = {job: plans[job].resolved() for job in jobs}
-            results = work(
-                delayed(_child_in_worker)(raws[job], folders[job], run.accept_drift) for job in jobs
-            )
-            for job, _ in zip(jobs, results, strict=True):
-                yield job, LoadedRun(folders[job])
+            for turn in turns if chains else [jobs]:
+                made = work(
+                    delayed(_child_in_worker)(raws[job], folders[job], run.accept_drift) for job in turn
+                )
+                for job, _ in zip(turn, made, strict=True):
+                    yield job, LoadedRun(folders[job])
 
     def _report(self, run: Run, values: Values, children: Mapping[tuple[str, int], LoadedRun]) -> None:
         params = self.params
