@@ -31,6 +31,8 @@ LOWEST = {
         "maskwright-torch",
         "maskwright-vision",
         "maskwright-text",
+        "maskwright-meta",
+        "maskwright-cap",
     ],
 }
 

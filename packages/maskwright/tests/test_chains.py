@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from toyplugin.params import Loss
 
 from maskwright import api
 from maskwright.errors import UserError
@@ -106,6 +107,15 @@ def test_text_that_only_looks_like_a_stage(tmp_path: Path):
     assert record["notes"][0] == "stage:left"
 
 
+def test_a_stage_can_be_planned_with_what_another_will_offer(monkeypatch: pytest.MonkeyPatch):
+    small = {"use": "from-run", "run": "stage:first", "part": "small"}
+    stages = {"first": FIRST, "second": {**SECOND, "objective": {"use": "toy-loss", "encoder": small}}}
+    (wrong,) = mistakes(stages)
+    assert 'stage:first has no part "small"' in wrong
+    monkeypatch.setattr(Loss, "offers", classmethod(lambda cls: {"small": "encoder"}), raising=False)
+    assert mistakes(stages) == []
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_arms_of_an_experiment_share_the_stages_before_they_part(tmp_path: Path, workers: int):
     later = {"stages.second.steps": 3}
@@ -124,7 +134,9 @@ def test_arms_of_an_experiment_share_the_stages_before_they_part(tmp_path: Path,
         return [row["reused"] for row in found["tables"]["Stages"]]
 
     assert [reused("short", seed) for seed in (0, 1)] == [[False, False]] * 2
-    assert [reused("long", seed) for seed in (0, 1)] == [[True, False]] * 2, "its first stage is that of `short`"
+    assert [reused("long", seed) for seed in (0, 1)] == [[True, False]] * 2, (
+        "its first stage is that of `short`"
+    )
     assert [reused("other", seed) for seed in (0, 1)] == [[False, False]] * 2
     alone = api.run(chain(), later, seed=1, out=tmp_path / "alone", pictures=False)
     assert alone.last_metrics() == api.load(children / "long" / "seed-1").last_metrics()

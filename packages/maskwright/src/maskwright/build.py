@@ -13,6 +13,7 @@ from maskwright.catalogue import catalogue
 from maskwright.checking import check_composition, subjects
 from maskwright.errors import RecipeError, UserError
 from maskwright.overrides import apply_overrides
+from maskwright.parts import followed_path
 from maskwright.planner import Planner
 from maskwright.step import Step
 from maskwright.tree import FromRun, Node, child_path, index_of, own_tags, seeds_of
@@ -76,7 +77,8 @@ class Builder:
 
     def _call(self, made: Any, path: str) -> Any:
         build = type(made)._build_part
-        asked, given = inspect.signature(build).parameters, {}
+        asked = inspect.signature(build).parameters
+        given: dict[str, Any] = {}
         if "seed" in asked:
             seed, seed_path = self.seeds[path]
             given["seed"] = Step(seed).fork("build", seed_path).stream("init")
@@ -133,6 +135,8 @@ def restore(part: Any, node: Node, builder: Builder) -> None:
             )
         for inner in list(missing):
             folder = source.run / "parts" / _path_there(inner, node, source)
+            if not folder.is_dir():
+                folder = source.run / "parts" / followed_path(source.run, _path_there(inner, node, source))
             if folder.is_dir():
                 (part if inner is node else builder.parts[inner.path]).load(folder)
                 missing.remove(inner)

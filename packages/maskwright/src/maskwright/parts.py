@@ -15,6 +15,10 @@ EXTRA_PARTS = "parts/index.json"
 """Parts that a recipe offers beside its slots, or in another shape than planned: path -> raw table."""
 
 
+INSIDE = "^"
+"""Begins a reference that is written from the root of a part and not of a recipe."""
+
+
 @attrs.frozen
 class FoundPart:
     raw: dict[str, Any]
@@ -107,6 +111,8 @@ def find_part(
         seed = int(json.loads((folder / "resolved.json").read_text(encoding="utf-8")).get("seed", 0))
     words = " or ".join(kinds)
     index = index_of(root)
+    # What a stage will offer beside its slots is planned as the part that it is made from.
+    later = _will_offer(root) if folder is None else {}
     if not part:
         offered = candidates(root, kinds, needs) + [path for path in extra if path not in index]
         if len(offered) != 1:
@@ -119,17 +125,27 @@ def find_part(
         part = offered[0]
     if part in extra:
         return FoundPart(extra[part], part, folder, seed, part)
-    if part not in index or not part:
+    if (part not in index and part not in later) or not part:
         raise UserError(
-            f'{run} has no part "{part}"{did_you_mean(part, index)}',
-            cure=f"its parts: {', '.join(path for path in index if path)}",
+            f'{run} has no part "{part}"{did_you_mean(part, [*index, *later])}',
+            cure=f"its parts: {', '.join(path for path in [*index, *later] if path)}",
         )
-    found = _followed(index[part], index)
+    found = _followed(index[later.get(part, part)], index)
     seed, seed_path = seeds_of(root, seed)[found.path]
-    raw = _from_owners_run(found, index) or _inlined(to_json(found), index)
+    raw = _from_owners_run(found, index) or _inlined(to_json(found), index, found.path)
     # Its name in a list, and how an evaluator was put to work there, stay behind.
     left = {"as"} | (set(ENTRY_KEYS) if found.entry is not None else set())
     return FoundPart({key: raw[key] for key in raw if key not in left}, part, folder, seed, seed_path)
+
+
+def _will_offer(root: Node) -> dict[str, str]:
+    """Name -> path of the planned part, for what Params classes say that they will offer: `offers()`."""
+    return {
+        name: child_path(node.path, inner)
+        for node in root.walk()
+        if node.cls is not None and hasattr(node.cls, "offers")
+        for name, inner in node.cls.offers().items()
+    }
 
 
 def _followed(node: Node, index: Mapping[str, Node]) -> Node:
@@ -160,13 +176,38 @@ def _from_owners_run(found: Node, index: Mapping[str, Node]) -> dict[str, Any]:
     return {}
 
 
-def _inlined(raw: Any, index: Mapping[str, Node]) -> Any:
-    """References replaced by what they stand for: outside their recipe they would point nowhere."""
+def _inlined(raw: Any, index: Mapping[str, Node], part: str) -> Any:
+    """References replaced by what they stand for: outside their recipe they would point nowhere. One that stays inside
+    of the part is written from its root, so that what is shared stays shared."""
     if isinstance(raw, list):
-        return [_inlined(entry, index) for entry in raw]
+        return [_inlined(entry, index, part) for entry in raw]
     if not isinstance(raw, dict):
         return raw
     if isinstance(raw.get("ref"), str) and raw["ref"] in index:
-        found = _inlined(to_json(_followed(index[raw["ref"]], index)), index)
-        return found | ({"as": raw["as"]} if "as" in raw else {})
-    return {key: _inlined(value, index) for key, value in raw.items()}
+        target = _followed(index[raw["ref"]], index)
+        name = {"as": raw["as"]} if "as" in raw else {}
+        if target.path.startswith(f"{part}."):
+            return {"ref": INSIDE + target.path.removeprefix(f"{part}."), **name}
+        return _inlined(to_json(target), index, part) | name
+    return {key: _inlined(value, index, part) for key, value in raw.items()}
+
+
+def rebased(raw: Any, path: str) -> Any:
+    """The raw table of a part, its inner references written for the place that it is put in."""
+    if isinstance(raw, list):
+        return [rebased(entry, path) for entry in raw]
+    if not isinstance(raw, Mapping):
+        return raw
+    if isinstance(raw.get("ref"), str) and raw["ref"].startswith(INSIDE):
+        return {**raw, "ref": child_path(path, raw["ref"].removeprefix(INSIDE))}
+    return {key: rebased(value, path) for key, value in raw.items()}
+
+
+def followed_path(run: Path, path: str) -> str:
+    """Where a run keeps the part at `path`: a part that it holds by reference is kept where it stands itself."""
+    index, words = index_of(run_tree(run)), path.split(".")
+    for count in range(1, len(words)):
+        node = index.get(".".join(words[:count]))
+        if node is not None and node.is_reference:
+            return followed_path(run, child_path(_followed(node, index).path, *words[count:]))
+    return path

@@ -174,7 +174,7 @@ class Planner:
     def _from_run(
         self, raw: Mapping[str, Any], kinds: tuple[str, ...], path: str, in_list: bool, needs: frozenset[str]
     ) -> Node | None:
-        from maskwright.parts import find_part
+        from maskwright.parts import find_part, rebased
 
         for key in raw.keys() - set(RUN_KEYS):
             self.wrong(child_path(path, key), f"unknown key of from-run{did_you_mean(key, RUN_KEYS)}")
@@ -198,7 +198,8 @@ class Planner:
             self.wrong(path, f"{error.what}{f' ({error.why})' if error.why else ''}\n{error.cure}".rstrip())
             return None
         over = {"set": dict(changed)} if part.raw.get("use") == "from-run" else dict(changed)
-        node = self.node(merge(part.raw, over), kinds, path)
+        place = path.removeprefix(f"{self.base}.") if self.base else path
+        node = self.node(rebased(merge(part.raw, over), place), kinds, path)
         if node is None:
             return None
         before = node.source

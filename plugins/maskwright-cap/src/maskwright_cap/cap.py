@@ -1,0 +1,291 @@
+"""objective:cap — prune an encoder while another objective trains it, and hold on to what larger models knew.
+
+As in "From Dense to Sparse: Contrastive Pruning for Better Pre-trained Language Model Compression" (arXiv:2112.07198):
+before a step whose sparsity is higher than the last one, a snapshot of the encoder goes into a bank, units are scored,
+and the lowest are closed. The loss is the inner objective's, a divergence from the teacher's scores, and contrasts with
+the banks of the pre-trained model, of the snapshots and of the teacher. With those weights at 0 it is the inner
+objective's alone, bit for bit.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+import torch
+from torch import Tensor
+
+from maskwright.step import Step
+from maskwright_cap.banks import FINE, PRE, SNAP, Banks
+from maskwright_cap.choosing import next_open
+from maskwright_cap.contrast import NO_LABEL, BankContrast, contrast_terms, softened_divergence, unit
+from maskwright_cap.gates import Gates, Per, importance, magnitudes, normalised
+from maskwright_cap.layers import groups_of, share_of
+from maskwright_cap.masks import Masks, Scope, kept_share
+from maskwright_cap.teachers import check_teacher, encoder_inside, require_classes
+from maskwright_torch.contracts import ROWS, Batch, Loss, Reshaped, Term
+from maskwright_torch.features import Pool, pooled
+from maskwright_torch.inference import in_use
+from maskwright_torch.noise import permutation
+from maskwright_torch.optim import split_by_decay
+from maskwright_torch.part import Part, freeze
+from maskwright_torch.visit import Visit
+
+Criterion = Literal["first-order", "magnitude", "movement", "soft-movement"]
+Pruned = Literal["heads-and-neurons", "heads", "neurons", "weights"]
+KINDS = {
+    "heads-and-neurons": ("heads", "neurons"),
+    "heads": ("heads",),
+    "neurons": ("neurons",),
+    "weights": (),
+}
+PASSED_ON = frozenset(
+    {"classes", "logits", "fill", "fields", "asked", "read", "generate", "target_losses", "order", "masker", "ratio"}
+)  # fmt: skip
+"""What the inner objective offers besides its loss."""
+
+
+@attrs.frozen
+class Plan:
+    """The settings, see `params_cap.Cap`."""
+
+    pruned: Pruned
+    criterion: Criterion
+    per: Per
+    importance_items: int
+    importance_batch: int
+    floor: int
+    update_every: int
+    scope: Scope
+    score_lr: float
+    penalty: float
+    task: float
+    kd: float
+    kd_temperature: float
+    pool: Pool
+    bank_share: float
+    bank_batch: int
+    snapshots: int
+    snapshot_every: int
+
+
+class Cap(Part):
+    """Owns the inner objective, the teachers, the gates or masks, and the banks."""
+
+    def __init__(
+        self, plan: Plan, inner: Any, sparsity: Any, chooser: Any, teacher: Any, pretrained: Any,
+        contrasts: Mapping[str, BankContrast],
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.plan, self.inner, self.sparsity, self.chooser = plan, inner, sparsity, chooser
+        self.teacher, self.pretrained, self.contrasts = teacher, pretrained, dict(contrasts)
+        self.prepare = inner.prepare
+        for used in (teacher, pretrained):
+            if used is not None:
+                freeze(used)
+        encoder = encoder_inside(inner)
+        groups_of(encoder)
+        weights = plan.pruned == "weights"
+        scored = weights and plan.criterion in ("movement", "soft-movement")
+        self.gates = None if weights else Gates(encoder, KINDS[plan.pruned])
+        self.masks = Masks(encoder, scored) if weights else None
+        self.banks = Banks(plan.snapshots if SNAP in contrasts else 0)
+        # The sparsity that was last pruned to, the share that is gone, and how many units the floors held back.
+        self.register_buffer("reached", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("gone", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("held_back", torch.zeros((), dtype=torch.int64))
+        self._begun = False
+        if teacher is not None:
+            check_teacher(teacher, inner)
+
+    @property
+    def encoder(self) -> Any:
+        return encoder_inside(self.inner)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in PASSED_ON:
+            return getattr(self.inner, name)
+        return super().__getattr__(name)
+
+    # -- the loss ----------------------------------------------------------------------------------------------
+
+    def forward(self, batch: Batch, step: Step) -> Loss:
+        loss: Loss = self.inner(batch, step)
+        terms = {
+            name: Term(term.sum, term.count, term.weight * self.plan.task)
+            for name, term in loss.terms.items()
+        }
+        if self.plan.kd:
+            terms["kd"] = self._divergence(batch, loss)
+        pairs = [
+            (c, bank) for name, c in self.contrasts.items() if (bank := self.banks.get(name)) is not None
+        ]
+        if pairs:
+            encoded = loss.encoded if loss.encoded is not None else self.encoder(batch)
+            vectors = pooled(encoded, self.plan.pool)
+            terms |= contrast_terms(pairs, vectors, batch[ROWS], labels_of(batch), step)
+        if self.plan.criterion == "soft-movement":
+            assert self.masks is not None
+            value = self.masks.penalty()
+            terms["penalty"] = Term(value, torch.ones_like(value), self._penalty(step))
+        parts = {**loss.parts, "sparsity": self.gone}
+        return Loss(terms, parts, loss.encoded, loss.totals, loss.logits)
+
+    def _divergence(self, batch: Batch, loss: Loss) -> Term:
+        with torch.no_grad():
+            wanted = self.teacher.logits(batch)
+        found = loss.logits if loss.logits is not None else self.inner.logits(batch)
+        rows = softened_divergence(found, wanted, self.plan.kd_temperature)
+        return Term(rows.sum(), rows.new_tensor(float(len(rows))), self.plan.kd)
+
+    def _penalty(self, step: Step) -> float:
+        """Grows with the threshold, to its setting at the end."""
+        last = self.sparsity(1.0)
+        return self.plan.penalty * (self.sparsity(step.progress) / last if last else 1.0)
+
+    def share_gone(self) -> float:
+        """Share of the heads and neurons, or of the masked weights, that are pruned."""
+        if self.masks is not None:
+            return 1.0 - kept_share(list(self.masks.masks))  # type: ignore[arg-type]
+        assert self.gates is not None
+        opened = [gate.open for gate in self.gates.gates]
+        total = sum(len(one) for one in opened)
+        return 1.0 - sum(int(one.sum()) for one in opened) / max(total, 1)
+
+    # -- before and after a step ---------------------------------------------------------------------------------
+
+    def before_step(self, visit: Visit, step: Step) -> None:
+        """Fill banks, measure importance, change what is pruned."""
+        if not self._begun:
+            self._begin(visit)
+        share = float(self.sparsity(step.progress))
+        turn = step.number % self.plan.update_every == 0 and share != float(self.reached)
+        if self.contrasts:
+            every = self.plan.snapshot_every
+            snap = turn if every == 0 else step.number % every == 0
+            self._fill_banks(visit, step, snap and step.number > 0)
+        if turn:
+            self._prune(visit, step, share)
+            self.reached.fill_(share)
+            self.gone.fill_(self.share_gone())
+
+    def after_step(self, step: Step) -> None:
+        """What is pruned stays zero, whatever the optimiser remembers; masks are multiplied in at the end."""
+        if self.gates is not None:
+            self.gates.settle(self.encoder)
+        elif self.masks is not None and step.done >= 1:
+            self.masks.multiply(self.encoder)
+
+    def _begin(self, visit: Visit) -> None:
+        if self.teacher is not None:
+            check_teacher(self.teacher, self.inner, visit)
+        if self.contrasts:
+            self.banks.open(visit, self.plan.bank_share)
+        self._begun = True
+
+    def _fill_banks(self, visit: Visit, step: Step, snap: bool) -> None:
+        wanted = {}
+        if FINE in self.contrasts and self.banks.get(FINE) is None:
+            wanted[FINE] = encoder_inside(self.teacher)
+        if PRE in self.contrasts and self.banks.get(PRE) is None:
+            wanted[PRE] = self.encoder if self.pretrained is None else self.pretrained
+        if SNAP in self.contrasts and snap:
+            wanted[SNAP] = self.encoder
+        for name, encoder in wanted.items():
+
+            def encode(batch: Batch, encoder: Any = encoder) -> Tensor:
+                with in_use(encoder), visit.compute.autocast():
+                    return unit(pooled(encoder(batch), self.plan.pool))
+
+            self.banks.add(name, step.number, visit, encode, self.plan.bank_batch)
+        if wanted and any(contrast.supervised for contrast in self.contrasts.values()):
+            bank = self.banks.get(next(iter(wanted)))
+            assert bank is not None
+            require_classes(bank.labels)
+
+    @torch.no_grad()
+    def _prune(self, visit: Visit, step: Step, share: float) -> None:
+        plan, step = self.plan, step.fork("prune")
+        if self.masks is not None:
+            if plan.criterion == "soft-movement":
+                self.masks.keep_above(share)
+            else:
+                self.masks.keep_best(self.encoder, 1.0 - share, plan.scope, self.chooser, step)
+            return
+        assert self.gates is not None
+        scores = self._scores(visit, step)
+        lacking = 0
+        for kind in self.gates.kinds:
+            gates = self.gates.of_kind(kind)
+            total = sum(gate.group.count for gate in gates)
+            own = [
+                normalised(score)
+                for gate, score in zip(self.gates.gates, scores, strict=True)
+                if gate in gates
+            ]
+            floor = plan.floor if kind == "heads" else 0
+            opened = [gate.open for gate in gates]
+            now, short = next_open(
+                self.chooser, own, opened, share_of(total, share), floor, step.fork(kind)
+            )  # fmt: skip
+            lacking += short
+            for gate, value in zip(gates, now, strict=True):
+                gate.open.copy_(value)
+        self.held_back.fill_(lacking)
+        self.gates.settle(self.encoder)
+
+    def _scores(self, visit: Visit, step: Step) -> list[Tensor]:
+        assert self.gates is not None
+        if self.plan.criterion == "magnitude":
+            return magnitudes(self.gates, self.encoder)
+        places = permutation(step.stream("importance"), visit.length)
+        places = places[: self.plan.importance_items or None].sort().values.tolist()
+
+        def loss_of(batch: Batch, number: int) -> Tensor:
+            with visit.compute.autocast():
+                return self(batch, step.fork("importance", number)).value
+
+        batches = visit.batches(places, self.plan.importance_batch)
+        return importance(self.gates, self, loss_of, batches, self.plan.per)
+
+    # -- for the optimiser and for later runs --------------------------------------------------------------------
+
+    def groups(self, decay: float) -> list[dict[str, Any]]:
+        """The inner objective's groups; scores learn at a rate of their own and do not decay."""
+        found = (
+            self.inner.groups(decay)
+            if hasattr(self.inner, "groups")
+            else split_by_decay(self.inner.named_parameters(), decay)
+        )
+        scores = [] if self.masks is None else self.masks.scores
+        own = {"params": scores, "weight_decay": 0.0, "lr_scale": self.plan.score_lr}
+        return [*found, *([own] if scores else [])]
+
+    def compacted(self) -> Any:
+        """The encoder without what is pruned; of masked weights None, they have no smaller shape."""
+        return None if self.gates is None else self.gates.compacted(self.encoder)
+
+    def compacted_objective(self) -> Any:
+        """The inner objective around the compact encoder; None where there is none."""
+        small = self.compacted()
+        # Wherever the copy would hold the encoder, it holds the small one.
+        return None if small is None else copy.deepcopy(self.inner, {id(self.encoder): small})
+
+    def parts(self) -> Mapping[str, Reshaped]:
+        """`compact`, the small encoder, and `compact-objective`, the same with its head."""
+        whole = self.compacted_objective()
+        if whole is None:
+            return {}
+        shape = {"shape": whole.encoder.shape}
+        return {
+            "compact": Reshaped("inner.encoder", shape, whole.encoder),
+            "compact-objective": Reshaped("inner", {"encoder": shape}, whole),
+        }
+
+
+def labels_of(batch: Batch) -> Tensor:
+    """int64 (B,): labels that are classes, else NO_LABEL."""
+    label = batch.get("label")
+    if label is None or label.is_floating_point():
+        return torch.full_like(batch[ROWS], NO_LABEL)
+    return label

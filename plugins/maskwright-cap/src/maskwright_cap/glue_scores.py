@@ -1,0 +1,59 @@
+"""evaluator:glue-scores — the numbers that the GLUE tasks are judged by, and their file of predictions."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+
+from maskwright.contracts import Dataset, Findings
+from maskwright.step import Step
+from maskwright_torch.features import labelled
+from maskwright_torch.inference import in_batches, in_use
+from maskwright_torch.judging import item_rows
+
+WHERE = "evaluator:glue-scores"
+
+
+class GlueScores:
+    """Judges a split; nothing is learned here."""
+
+    metrics: ClassVar[Mapping[str, Literal["max", "min"]]] = dict.fromkeys(
+        ("accuracy", "f1", "matthews", "spearman"), "max"
+    )
+
+    def __init__(self, split: str) -> None:
+        self.split = split
+
+    def evaluate(self, subject: Any, data: Dataset, step: Step) -> Findings:
+        asked = labelled(data, self.split, step, WHERE)
+        with in_use(subject):
+            chances = torch.cat(
+                [
+                    subject.logits(batch).double().softmax(dim=1).cpu()
+                    for _, batch in in_batches(subject, subject.prepare, asked.items, step)
+                ]
+            )
+        predicted = chances.argmax(dim=1).numpy()
+        expected = (chances @ torch.arange(chances.shape[1], dtype=torch.float64)).numpy()
+        lines = [f"{number}\t{label}" for number, label in enumerate(predicted.tolist())]
+        return Findings(
+            scores(asked.labels, predicted, expected),
+            rows=item_rows(asked, predicted),
+            files={"predictions.tsv": ("index\tprediction\n" + "\n".join(lines) + "\n").encode()},
+            notes=["f1 is that of class 1 where there are two, else the mean over classes"],
+        )
+
+
+def scores(right: np.ndarray, predicted: np.ndarray, expected: np.ndarray) -> dict[str, float]:
+    """`expected`: the mean class by its probabilities, which ranks items where classes have an order."""
+    two = int(max(right.max(), predicted.max())) <= 1
+    alike = len(set(right.tolist())) < 2 or float(np.ptp(expected)) == 0.0
+    return {
+        "accuracy": float(accuracy_score(right, predicted)),
+        "f1": float(f1_score(right, predicted, average="binary" if two else "macro", zero_division=0)),
+        "matthews": float(matthews_corrcoef(right, predicted)),
+        "spearman": 0.0 if alike else float(spearmanr(right, expected).statistic),
+    }

@@ -1,0 +1,137 @@
+"""evaluators sparsity, size-on-disk and latency: how much smaller and how much faster a pruned encoder is."""
+
+import statistics
+import time
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import torch
+
+from maskwright.contracts import Dataset, Findings, items_of
+from maskwright.errors import UserError
+from maskwright.step import Step
+from maskwright_cap.pruned_sides import Sides, count_of, dense_bytes, in_blocks, packed_bytes, sides_of
+from maskwright_torch.inference import in_use, prepared
+
+Metrics = Mapping[str, Literal["max", "min"]]
+
+
+class Sparsity:
+    """Counts what is gone: of the blocks alone, as papers do, and of the whole model."""
+
+    metrics: ClassVar[Metrics] = {"encoder_sparsity": "max", "model_sparsity": "max", "parameters": "min"}
+
+    def evaluate(self, subject: Any, data: Dataset, step: Step) -> Findings:
+        sides = sides_of(subject, "evaluator:sparsity")
+        if sides.has_shape:
+            gone = count_of(sides.dense) - count_of(sides.small)
+            table, title = units_table(sides), "what is left of each block"
+        else:
+            gone = sum(int((~mask.keep).sum()) for mask in sides.masks)
+            table, title = weights_table(sides), "what is left of each matrix"
+        whole = count_of(sides.dense) + sides.beside
+        values = {
+            "encoder_sparsity": gone / max(in_blocks(sides.dense), 1),
+            "model_sparsity": gone / max(whole, 1),
+            "parameters": float(whole - gone),
+        }
+        held = int(getattr(subject, "held_back", 0))
+        notes = [f"{held} units stay because of the floor of heads in each layer"] if held else []
+        return Findings(values, tables={title: table}, notes=notes)
+
+
+def units_table(sides: Sides) -> list[dict[str, Any]]:
+    return [
+        {"block": number, "heads": f"{heads} of {of_heads}", "neurons": f"{neurons} of {of_neurons}"}
+        for number, ((heads, neurons), (of_heads, of_neurons)) in enumerate(
+            zip(sides.small.shape, sides.dense.shape, strict=True)
+        )
+    ]
+
+
+def weights_table(sides: Sides) -> list[dict[str, Any]]:
+    return [
+        {"matrix": number, "weights": mask.keep.numel(), "kept": round(float(mask.keep.double().mean()), 4)}
+        for number, mask in enumerate(sides.masks)
+    ]
+
+
+class SizeOnDisk:
+    """Bytes of the encoder's weights as a file."""
+
+    metrics: ClassVar[Metrics] = {"dense_bytes": "min", "pruned_bytes": "min", "times_smaller": "max"}
+
+    def evaluate(self, subject: Any, data: Dataset, step: Step) -> Findings:
+        sides = sides_of(subject, "evaluator:size-on-disk")
+        dense, pruned = dense_bytes(sides.dense), packed_bytes(sides)
+        values = {
+            "dense_bytes": float(dense),
+            "pruned_bytes": float(pruned),
+            "times_smaller": dense / max(pruned, 1),
+        }
+        how = "safetensors" if sides.has_shape else "the weights that are kept, and a bit for each weight"
+        return Findings(values, notes=[f"pruned_bytes: {how}"])
+
+
+class Latency:
+    """Times the dense and the compact encoder in turn, on the same items, and gives medians."""
+
+    metrics: ClassVar[Metrics] = {"dense_ms": "min", "compact_ms": "min", "times_faster": "max"}
+
+    def __init__(self, batch: int, rounds: int, warmup: int, threads: int) -> None:
+        self.batch, self.rounds, self.warmup, self.threads = batch, rounds, warmup, threads
+
+    def evaluate(self, subject: Any, data: Dataset, step: Step) -> Findings:
+        where = "evaluator:latency"
+        sides = sides_of(subject, where)
+        split = "test" if "test" in data.splits() else data.splits()[0]
+        items = [item for item, _ in zip(items_of(data, split, step), range(self.batch), strict=False)]
+        if not items:
+            raise UserError(f'the split "{split}" is empty', where=where, cure="data with items to encode")
+        batch = prepared(sides.dense, sides.dense.prepare, items, step)
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads or before)
+        try:
+            dense, small = self._medians([sides.dense, sides.small], batch)
+            used = torch.get_num_threads()
+        finally:
+            torch.set_num_threads(before)
+        device = batch["rows"].device.type
+        table = [
+            {"encoder": name, "ms a batch": round(1000 * took, 3), "items a second": round(len(items) / took)}
+            for name, took in (("dense", dense), ("compact" if sides.has_shape else "masked", small))
+        ]
+        values = {"dense_ms": 1000 * dense, "compact_ms": 1000 * small, "times_faster": dense / small}
+        title = f"{len(items)} items a batch, median of {self.rounds}, {device}, {used} threads"
+        notes = self._notes(sides)
+        return Findings(values, tables={title: table}, notes=notes)
+
+    def _medians(self, encoders: list[Any], batch: Any) -> list[float]:
+        """Seconds. In turn, so that what else the machine does meets both."""
+        times: list[list[float]] = [[] for _ in encoders]
+        for number in range(self.warmup + self.rounds):
+            for encoder, found in zip(encoders, times, strict=True):
+                with in_use(encoder):
+                    start = self._now(batch)
+                    encoder(batch)
+                    took = self._now(batch) - start
+                if number >= self.warmup:
+                    found.append(took)
+        return [statistics.median(found) for found in times]
+
+    @staticmethod
+    def _now(batch: Any) -> float:
+        if batch["rows"].is_cuda:
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    @staticmethod
+    def _notes(sides: Sides) -> list[str]:
+        if not sides.has_shape:
+            return [
+                "single weights were pruned: dense kernels multiply the zeros too, so it is 1.0 times as fast"
+            ]
+        share = (count_of(sides.dense) - count_of(sides.small)) / max(in_blocks(sides.dense), 1)
+        return [
+            f"{share:.1%} of the blocks is gone: that alone would make it {1 / (1 - share):.2f} times as fast"
+        ]

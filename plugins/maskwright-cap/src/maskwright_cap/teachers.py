@@ -1,0 +1,101 @@
+"""Teachers, and what makes one unfit: another task, another tokenizer, no training."""
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from maskwright.errors import UserError
+from maskwright_cap.layers import WHERE
+from maskwright_torch.batches import collate
+from maskwright_torch.inference import in_use
+from maskwright_torch.visit import Visit
+
+ASKED = 512
+"""Training items on which a teacher is tried, at most."""
+
+
+def encoder_inside(part: Any) -> Any:
+    """The encoder of an objective, or the encoder itself."""
+    if hasattr(part, "encoder"):
+        return part.encoder
+    if hasattr(part, "pooled_width"):
+        return part
+    raise UserError(
+        f"{type(part).__name__} has no encoder to prune",
+        where=f"{WHERE}, setting inner",
+        cure="an objective around one encoder, such as classify or mlm",
+    )
+
+
+def check_teacher(teacher: Any, student: Any, visit: Visit | None = None) -> None:
+    """UserError where a teacher cannot teach; with a visit to the data, by asking it."""
+    mine, others = getattr(student, "classes", None), getattr(teacher, "classes", None)
+    if mine is not None and others is not None and mine != others:
+        raise UserError(
+            f"the teacher knows {others} classes, the student {mine}",
+            where=f"{WHERE}, setting teacher",
+            cure="a teacher that was fine-tuned on the same labels",
+        )
+    if visit is None:
+        return
+    _same_batches(teacher, student, visit)
+    if others is not None:
+        _has_learned(teacher, visit)
+
+
+def _same_batches(teacher: Any, student: Any, visit: Visit) -> None:
+    """Both read what the student's encoder prepares, so both must mean the same by it."""
+    places = list(range(min(visit.length, 4)))
+    items = visit.items(places)
+    known, own = (collate(items, places, part.prepare, visit.step) for part in (teacher, student))
+    differing = [
+        name
+        for name in sorted(known.keys() | own.keys())
+        if name not in known or name not in own or not torch.equal(known[name], own[name])
+    ]
+    if differing:
+        raise UserError(
+            "the teacher reads the training items in another way than the student",
+            where=f"{WHERE}, setting teacher",
+            why=f"their batches differ in {', '.join(differing)}: another tokenizer, length or picture size",
+            cure="take both from runs with the same codec and settings; a tokenizer is fitted once and then reused",
+        )
+
+
+def _has_learned(teacher: Any, visit: Visit) -> None:
+    """A teacher that was never fine-tuned does not know the labels of the items it is to be learned from."""
+    right = seen = 0
+    counts: dict[int, int] = {}
+    with in_use(teacher):
+        for batch in visit.batches(list(range(min(visit.length, ASKED))), 64):
+            label = batch.get("label")
+            if label is None or label.is_floating_point():
+                return
+            right += int((teacher.logits(batch).argmax(dim=1) == label).sum())
+            seen += len(label)
+            for one in label.tolist():
+                counts[one] = counts.get(one, 0) + 1
+    most = max(counts.values())
+    if len(counts) > 1 and right <= most:
+        raise UserError(
+            "the teacher was not fine-tuned for this task",
+            where=f"{WHERE}, setting teacher",
+            why=f"it names {right} of {seen} training labels, always the most frequent one would be {most}",
+            cure='fine-tune it first, objective = { use = "classify", … } on the same data, and take that run',
+        )
+
+
+def require_classes(labels: Tensor) -> None:
+    """UserError where all items have one label: then all would be pulled together. A warning where none has any."""
+    known = labels[labels >= 0].unique()
+    if len(known) == 0:
+        warnings.warn("the items have no classes as labels: the supervised contrasts are off", stacklevel=2)
+    if len(known) == 1:
+        raise UserError(
+            f"all training items have the label {int(known[0])}",
+            where=f"{WHERE}, setting supervised",
+            why="the supervised contrast would pull all of them together",
+            cure="supervised=0, or data with more classes",
+        )

@@ -1,0 +1,133 @@
+"""How much smaller, how much faster, how good: numbers that can be worked out by hand."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save
+from scipy.stats import pearsonr, rankdata
+
+from maskwright import Step
+from maskwright_cap.example_parts import example_encoder, half_pruned
+from maskwright_cap.glue_scores import GlueScores, scores
+from maskwright_cap.measuring import Latency, SizeOnDisk, Sparsity
+from maskwright_cap.params_cap import Cap
+from maskwright_testing import assert_user_error
+from maskwright_testing.listed_data import ListedData
+from maskwright_torch.example_parts import example_items
+from maskwright_torch.params_classify import Classify
+
+DATA = ListedData(example_items())
+STEP = Step(seed=1)
+BLOCK = 2 * 2 * 16 + (48 * 16 + 48) + (16 * 16 + 16) + (32 * 16 + 32) + (16 * 32 + 16)
+"""Parameters of a block of the example encoder: two norms, queries to values, projection, both maps of the MLP."""
+GONE = 2 * 3 * 4 * (16 + 1) + 2 * 4 * 16 + 16 * (16 + 1) + 16 * 16
+"""Of two heads and 16 neurons: their rows with biases, and their columns."""
+
+
+def weights_pruned(keep: float) -> Any:
+    inner = Classify(encoder=example_encoder(), classes=2)
+    made: Any = Cap(inner=inner, pruned="weights", criterion="magnitude", prc=False, snc=False).build()
+    made.masks.keep_best(made.encoder, keep, "matrix", made.chooser, STEP)
+    return made
+
+
+def test_sparsity_of_units_counts_rows_columns_and_biases():
+    found = Sparsity().evaluate(half_pruned(), DATA, STEP)
+    assert found.values["encoder_sparsity"] == pytest.approx(GONE / BLOCK)
+    whole = 2 * BLOCK + 16 * 9 + 16 + 2 * 16 + 2 * 16 + 2 * 16 + 2  # embedding, last norm, norm and head
+    assert found.values["model_sparsity"] == pytest.approx(2 * GONE / whole)
+    assert found.values["parameters"] == whole - 2 * GONE
+    (table,) = found.tables.values()
+    assert table[1] == {"block": 1, "heads": "2 of 4", "neurons": "16 of 32"}
+
+
+def test_sparsity_of_weights_counts_zeros_of_matrices_alone():
+    found = Sparsity().evaluate(weights_pruned(0.25), DATA, STEP)
+    matrices = 48 * 16 + 16 * 16 + 2 * 32 * 16
+    assert found.values["encoder_sparsity"] == pytest.approx(0.75 * matrices / BLOCK)
+    (table,) = found.tables.values()
+    assert [row["kept"] for row in table] == [0.25] * 8
+
+
+def test_a_compact_encoder_stands_beside_what_it_was():
+    small = half_pruned().compacted()
+    found = Sparsity().evaluate(small, DATA, STEP)
+    assert found.values["encoder_sparsity"] == pytest.approx(GONE / BLOCK)
+    dense = Sparsity().evaluate(example_encoder(), DATA, STEP)
+    assert dense.values["encoder_sparsity"] == 0.0
+    plain = torch.nn.Linear(2, 2)
+    plain.pooled_width = 2  # type: ignore[assignment]
+    assert_user_error(
+        lambda: Sparsity().evaluate(plain, DATA, STEP), "Linear does not say what was pruned", "compact"
+    )
+
+
+def test_sizes_are_those_of_the_files():
+    part: Any = half_pruned()
+    found = SizeOnDisk().evaluate(part, DATA, STEP).values
+    small = {name: tensor.contiguous() for name, tensor in part.compacted().state_dict().items()}
+    assert found["pruned_bytes"] == len(save(small))
+    assert (
+        found["times_smaller"] == pytest.approx(found["dense_bytes"] / found["pruned_bytes"])
+        and found["times_smaller"] > 1
+    )
+    sparse = SizeOnDisk().evaluate(weights_pruned(0.25), DATA, STEP).values
+    total = 2 * (48 * 16 + 16 * 16 + 2 * 32 * 16)
+    assert sparse["dense_bytes"] - sparse["pruned_bytes"] == 0.75 * total * 4 - total / 8
+
+
+def test_latency_says_what_was_timed_and_leaves_the_threads_alone(monkeypatch: pytest.MonkeyPatch):
+    clock = iter(np.cumsum([0.0, 4.0, 0.0, 2.0] + [0.0, 6.0, 0.0, 3.0] * 3).tolist())
+    monkeypatch.setattr(Latency, "_now", staticmethod(lambda batch: next(clock)))
+    threads = torch.get_num_threads()
+    found = Latency(3, 3, 1, 1).evaluate(half_pruned(), DATA, STEP)
+    assert found.values == {"dense_ms": 6000.0, "compact_ms": 3000.0, "times_faster": 2.0}, (
+        "the first one is not counted"
+    )
+    assert torch.get_num_threads() == threads
+    assert list(found.tables) == ["3 items a batch, median of 3, cpu, 1 threads"]
+    assert found.notes[0].startswith(f"{GONE / BLOCK:.1%} of the blocks is gone: that alone would make it")
+    monkeypatch.undo()
+    masked = Latency(3, 1, 0, 0).evaluate(weights_pruned(0.5), DATA, STEP)
+    assert "1.0 times as fast" in masked.notes[0]
+
+
+def test_less_is_faster_where_much_is_removed():
+    """Really measured: an encoder of many neurons, and the same with hardly any."""
+    from maskwright_cap.pruned_sides import Sides
+
+    torch.set_num_threads(1)
+    wide = example_encoder()
+    for block in wide.blocks:
+        block.mlp = type(block.mlp)(16, 40000)
+    wide.whole = wide.shape
+    batch = {"rows": torch.arange(32), "vector": torch.zeros(32, 8)}
+    small = wide.compact([torch.arange(g.count if g.kind == "heads" else 8) for g in wide.prunable()])
+    dense_took, small_took = Latency(32, 3, 1, 1)._medians([Sides(wide, small).dense, small], batch)
+    assert dense_took > 2 * small_took
+
+
+RIGHT = np.array([0, 1, 1, 0, 1, 0])
+
+
+def test_scores_are_their_formulas():
+    predicted = np.array([0, 1, 0, 1, 1, 0])  # 2 hits of 1, 1 missed, 1 false
+    expected = np.array([0.1, 0.9, 0.4, 0.6, 0.8, 0.3])
+    found = scores(RIGHT, predicted, expected)
+    assert found["accuracy"] == pytest.approx(4 / 6) and found["f1"] == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))
+    assert found["matthews"] == pytest.approx((2 * 2 - 1 * 1) / 9)
+    assert found["spearman"] == pytest.approx(pearsonr(rankdata(RIGHT), rankdata(expected))[0])
+    three = scores(np.array([0, 1, 2]), np.array([0, 1, 1]), np.array([0.0, 1.0, 1.5]))
+    assert three["f1"] == pytest.approx((1 + 2 / 3 + 0) / 3)
+    assert scores(RIGHT, predicted, np.full(6, 0.5))["spearman"] == 0.0
+
+
+def test_predictions_are_written_as_glue_wants_them():
+    subject: Any = Classify(encoder=example_encoder(), classes=2, head_std=0.5).build()
+    found = GlueScores("test").evaluate(subject, DATA, STEP)
+    lines = found.files["predictions.tsv"].decode().splitlines()
+    assert lines[0] == "index\tprediction" and len(lines) == 7
+    assert [line.split("\t")[1] for line in lines[1:]] == [str(row["predicted"]) for row in found.rows]
+    assert_user_error(lambda: GlueScores("dev").evaluate(subject, DATA, STEP), 'no split "dev"')

@@ -1,0 +1,164 @@
+"""What cannot work is told in words: before anything starts, or at the first step where only the data show it."""
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cap_toys
+import pytest
+import torch
+from cap_toys import SMALL, run, taught
+
+import maskwright as mw
+import maskwright_cap.plugin
+import maskwright_torch.plugin
+from maskwright import UserError
+from maskwright.errors import RecipeError
+from maskwright_cap.cap import labels_of
+from maskwright_cap.contrast import NO_LABEL
+from maskwright_cap.example_parts import example_encoder
+from maskwright_cap.params_cap import Cap
+from maskwright_cap.teachers import require_classes
+from maskwright_testing import assert_user_error
+from maskwright_testing.isolation import IsolatedCatalogue
+from maskwright_torch.params_classify import Classify
+
+
+@pytest.fixture(autouse=True)
+def components(isolated_catalogue: IsolatedCatalogue) -> Iterator[None]:
+    isolated_catalogue.add(cap_toys, "toys", "toys")
+    isolated_catalogue.add(maskwright_torch.plugin, "torch", "maskwright-torch")
+    isolated_catalogue.add(maskwright_cap.plugin, "cap", "maskwright-cap")
+    yield
+
+
+@pytest.mark.parametrize(
+    ("changes", "setting", "text"),
+    [
+        ({"sparsity": {"use": "steps", "end": 1.0}}, "sparsity", "below 1, found 0.1 to 1; 90 % is 0.9"),
+        ({"sparsity": 90.0}, "sparsity", "below 1, found 90 to 90"),
+        ({"sparsity": -0.1}, "sparsity", "at least 0 and below 1, found -0.1 to -0.1"),
+        ({"sparsity": {"use": "linear", "start": 0.8, "end": 0.2}}, "sparsity", "fall, found 0.8 before 0.2"),
+        ({"criterion": "movement"}, "criterion", 'movement scores single weights: pruned = "weights"'),
+        ({"pruned": "weights"}, "criterion", 'heads and neurons; of weights: "magnitude" or "movement"'),
+        ({"penalty": 1.0}, "penalty", 'is for criterion = "soft-movement"; first-order has none'),
+        ({"fic": True}, "fic", "needs a teacher"),
+        ({"kd": 0.5}, "kd", "needs a teacher"),
+        ({"kd": 0.5, "teacher": {"use": "toy-blocks"}}, "kd", "compares class scores; teacher gives none"),
+        ({"inner.mixup": 0.8}, "inner", "mixes the rows of a batch, and a bank knows them one by one"),
+        ({"floor": -1}, "floor", "must be >= 0, found -1"),
+        ({"bank_share": 0.0}, "bank_share", "must be > 0 and <= 1, found 0"),
+    ],
+)  # fmt: skip
+def test_mistakes_of_a_recipe(changes: dict[str, Any], setting: str, text: str):
+    with pytest.raises(RecipeError) as caught:
+        mw.plan(
+            copy.deepcopy(SMALL), {f"objective.{name}": value for name, value in changes.items()}
+        ).require()
+    found = {mistake.path: mistake.message for mistake in caught.value.mistakes}
+    assert text in found.get(f"objective.{setting}", ""), found
+
+
+def test_contrasts_compare_the_rows_of_a_batch():
+    (mistake,) = mw.plan(copy.deepcopy(SMALL), {"accumulate": 2}).mistakes
+    assert mistake.path == "accumulate" and "compares the rows" in mistake.message
+    off = {"accumulate": 2, "objective.prc": False, "objective.snc": False}
+    assert not mw.plan(copy.deepcopy(SMALL), off).mistakes
+
+
+def test_a_masker_that_wants_units_of_its_own_is_refused():
+    (mistake,) = mw.plan(copy.deepcopy(SMALL), {"objective.chooser": "toy-squares"}).mistakes
+    assert mistake.path == "objective.chooser"
+    assert "masker:toy-squares hides patches; here units are heads, neurons or weights" in mistake.message
+
+
+def built(inner: Any, **settings: Any) -> Any:
+    return Cap(inner=inner, prc=False, snc=False, **settings).build()
+
+
+def test_parts_that_do_not_fit():
+    student = Classify(encoder=example_encoder(), classes=2)
+    teacher = Classify(encoder=example_encoder(), classes=3)
+    assert_user_error(
+        lambda: built(student, teacher=teacher),
+        "the teacher knows 3 classes, the student 2",
+        "fine-tuned on the same labels",
+    )
+    plain = torch.nn.Linear(2, 2)
+    plain.pooled_width, plain.prepare = 2, None  # type: ignore[assignment]
+    assert_user_error(
+        lambda: built(Classify(encoder=plain, classes=2)),
+        "Linear does not say what can be pruned",
+        "toy-blocks",
+        "prunable(), compact(kept) and shape",
+    )
+
+
+def test_a_teacher_that_was_never_fine_tuned_is_refused(tmp_path: Path):
+    teacher = run(tmp_path / "teacher", cap_toys.TEACHER, steps=0)
+    given = {"use": "from-run", "run": str(teacher.folder), "part": "objective"}
+    with pytest.raises(UserError, match="the teacher was not fine-tuned for this task") as caught:
+        run(tmp_path / "a", objective__teacher=given, objective__kd=0.5)
+    assert "of 40 training labels, always the most frequent one would be 20" in caught.value.why
+    assert "fine-tune it first" in caught.value.cure
+    assert run(tmp_path / "b", **taught(tmp_path / "taught"), steps=2).status["status"] == "finished"
+
+
+def test_a_teacher_that_reads_the_items_in_another_way_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from maskwright_cap import teachers
+
+    whole = teachers.collate
+    calls: list[Any] = []
+
+    def other(items: Any, rows: Any, prepare: Any, step: Any) -> Any:
+        calls.append(prepare)
+        batch = whole(items, rows, prepare, step)
+        return {**batch, "vector": batch["vector"] + 1} if len(calls) == 1 else batch
+
+    monkeypatch.setattr(teachers, "collate", other)
+    with pytest.raises(UserError, match="reads the training items in another way") as caught:
+        run(tmp_path / "a", **taught(tmp_path / "taught"))
+    assert "their batches differ in vector: another tokenizer" in caught.value.why
+
+
+def test_one_class_cannot_be_told_apart(tmp_path: Path):
+    one = {"use": "toy-ramps", "one_label": True}
+    with pytest.raises(UserError, match="all training items have the label 0") as caught:
+        run(tmp_path / "a", data=one)
+    assert "supervised=0" in caught.value.cure
+    assert run(tmp_path / "b", data=one, objective__supervised=0.0, steps=2).status["status"] == "finished"
+
+
+def test_fewer_items_than_extra_ones_are_all_taken(tmp_path: Path):
+    made = run(tmp_path / "a", objective__extra=4096, data={"use": "toy-ramps", "train": 8}, steps=4)
+    assert made.status["status"] == "finished"
+
+
+def test_vectors_that_are_no_numbers_do_not_reach_a_bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import maskwright_cap.cap as module
+
+    monkeypatch.setattr(module, "unit", lambda vectors: vectors * float("nan"))
+    with pytest.raises(UserError, match="the vectors for the bank pre are no numbers") as caught:
+        run(tmp_path / "a")
+    assert caught.value.where == "training item 0 and the 39 after it"
+    assert not (tmp_path / "a/banks/pre-00000000").exists()
+
+
+def test_floors_that_hold_heads_back_are_reported(tmp_path: Path):
+    settings = {"objective__pruned": "heads", "objective__floor": 3}
+    made = run(tmp_path / "a", evaluators=[{"use": "sparsity", "on": "objective"}], **settings)
+    assert int(made.part("objective").held_back) == 4, "2 of 8 may go, 6 were asked for"
+    notes = [path.read_text() for path in (made.folder / "artefacts").rglob("*.json")]
+    assert any("4 units stay because of the floor" in text for text in notes)
+
+
+def test_labels_that_are_numbers_are_no_classes():
+    rows = torch.arange(3)
+    assert labels_of({"rows": rows, "label": torch.tensor([0.5, 1.0, 2.0])}).tolist() == [NO_LABEL] * 3
+    assert labels_of({"rows": rows}).tolist() == [NO_LABEL] * 3
+    assert labels_of({"rows": rows, "label": rows}).tolist() == [0, 1, 2]
+    with pytest.warns(UserWarning, match="the supervised contrasts are off"):
+        require_classes(torch.full((3,), NO_LABEL))

@@ -1,0 +1,74 @@
+"""Recipes with the parts of other packages: an encoder of texts with a tokenizer of its own, pruned and taken on."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import maskwright as mw
+from maskwright import Step, api
+from maskwright_torch.inference import in_use, prepared
+
+SMALL: dict[str, Any] = {"data.count": 48, "data.test_count": 20, "batch": 16, "device": "cpu"}
+WORDS = [
+    {"id": str(number), "text": text} for number, text in enumerate(["c1 c2 a3 c5", "c7 a9 c11 c3 c4 a1"])
+]
+
+
+@pytest.fixture(scope="module")
+def pruned(tmp_path_factory: pytest.TempPathFactory) -> api.LoadedRun:
+    """An encoder of a language model's run, pruned by the recipe cap-f."""
+    folder = tmp_path_factory.mktemp("cap")
+    torch.set_num_threads(1)
+    encoder = {"use": "text", "length": 32, "width": 16, "depth": 2, "heads": 4}
+    codec = {"use": "subwords", "model": "words", "vocabulary": 300}
+    pretrain = {
+        "use": "train", "steps": 1, "data": {"use": "topic-attributes"},
+        "objective": {"use": "mlm", "encoder": {**encoder, "codec": codec}},
+    }  # fmt: skip
+    api.run(pretrain, SMALL, seed=1, out=folder / "pretrain", pictures=False)
+    given = {"use": "from-run", "run": str(folder / "pretrain"), "part": "objective.encoder"}
+    changes = {**SMALL, "epochs": 4, "objective.inner.encoder": given, "evaluators": ["sparsity"]}
+    changes["evaluators"] = [{"use": "sparsity", "on": "objective"}]
+    return api.run("cap-f", changes, seed=2, out=folder / "pruned", pictures=False)
+
+
+def test_the_compact_encoder_takes_its_tokenizer_along(pruned: api.LoadedRun, tmp_path: Path):
+    objective, small, whole = (pruned.part(name) for name in ("objective", "compact", "compact-objective"))
+    batch = prepared(small, small.prepare, WORDS, Step())
+    assert small.codec.known == objective.encoder.codec.known
+    with in_use(objective), in_use(small), in_use(whole):
+        torch.testing.assert_close(small(batch).pooled, objective.encoder(batch).pooled, rtol=0, atol=1e-5)
+        torch.testing.assert_close(whole.logits(batch), objective.logits(batch), rtol=0, atol=1e-5)
+    assert (
+        sum(heads for heads, _ in small.shape) == 2
+        and pruned.last_metrics()["sparsity/encoder_sparsity"] > 0.6
+    )
+    given = {"use": "from-run", "run": str(pruned.folder), "part": "compact"}
+    probe = {
+        "use": "evaluate",
+        "subject": given,
+        "data": {"use": "topic-attributes"},
+        "evaluators": ["linear-probe"],
+    }
+    found = api.run(probe, {"data.count": 40, "data.test_count": 20}, out=tmp_path / "probe", pictures=False)
+    assert 0 <= found.last_metrics()["linear-probe/accuracy"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "children"), [("cap-experiment", 7), ("cap-experiment-curve", 8)]
+)  # fmt: skip
+def test_every_arm_of_an_experiment_can_be_planned(name: str, children: int):
+    made = mw.plan(name)
+    arms = made.require().settings["arms"]
+    assert len(arms) == children
+    for arm in arms.values():
+        changes = arm.get("set", {})
+        assert not mw.plan("cap-topics", changes).mistakes
+        stages = mw.plan("cap-topics", changes).require().settings["stages"]
+        objective = stages["prune"]["objective"]
+        for path, value in changes.items():
+            setting = path.removeprefix("stages.prune.objective.").split(".")
+            found = objective[setting[0]]
+            assert (found[setting[1]] if len(setting) > 1 else found) == value

@@ -1,0 +1,55 @@
+"""objective:meta for other programs: the heads of its tasks. Encoders are exported by their own plugins.
+
+heads/NAME.safetensors holds what belongs to one task alone; tasks.json says of each its classes and where it is.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from maskwright.errors import UserError
+from maskwright.folder import write_folder
+
+TASKS = "tasks.json"
+
+
+def to_heads(part: Any, out: Path) -> None:
+    """A folder with a file for each task that has weights of its own."""
+    heads = {name: head_tensors(objective) for name, objective in part.tasks.items()}
+    if not any(heads.values()):
+        raise UserError(
+            "no task has weights beside its encoder",
+            where=f"objective:meta, {', '.join(heads)}",
+            cure="export the encoder: maskwright export RUN:objective.tasks.NAME.encoder",
+        )
+
+    def fill(folder: Path) -> None:
+        (folder / "heads").mkdir()
+        table = []
+        for name, tensors in heads.items():
+            entry: dict[str, Any] = {"name": name, "weights": sum(t.numel() for t in tensors.values())}
+            classes = getattr(part.tasks[name], "classes", None)
+            entry |= {"labels": classes} if classes is not None else {}
+            if name in part.episodes.weights:
+                entry["weight"] = part.episodes.weights[name]
+            if tensors:
+                entry["file"] = f"heads/{name}.safetensors"
+                save_file(tensors, str(folder / entry["file"]))
+            table.append(entry)
+        (folder / TASKS).write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+
+    write_folder(out, fill)
+
+
+def head_tensors(objective: Any) -> dict[str, Tensor]:
+    """Name -> tensor of what is not the encoder's, tied tensors left to the encoder."""
+    encoder = getattr(objective, "encoder", None)
+    taken = set() if encoder is None else {id(t) for t in encoder.state_dict(keep_vars=True).values()}
+    return {
+        name: tensor.detach().cpu().contiguous().clone()
+        for name, tensor in objective.state_dict(keep_vars=True).items()
+        if id(tensor) not in taken
+    }

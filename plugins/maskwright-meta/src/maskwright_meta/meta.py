@@ -1,0 +1,293 @@
+"""objective:meta — pre-train for the ability to be fine-tuned (arXiv:2004.05568): a loss after simulated fine-tuning.
+
+Any objectives are the tasks; they may share an encoder. A batch holds `episodes` episodes of `deepest` + 1 chunks of
+rows. At depth k the first k chunks of an episode make inner steps, and the loss J is that of the rest at theta_k. At
+depth 0 all rows are the rest: plain training on all tasks at once; with a single objective its very loss.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from maskwright.contracts import Dataset
+from maskwright.errors import UserError, did_you_mean
+from maskwright.step import Step
+from maskwright_meta.adapted import adapted_keys
+from maskwright_meta.episode_order import check_held_out, episode_order, sizes_of, tasks_in
+from maskwright_meta.layout import Layout
+from maskwright_meta.rates import LearnedRates
+from maskwright_meta.sampling import Episode, Sampling, TaskSampler
+from maskwright_meta.simulation import Adaptation, Simulation
+from maskwright_meta.task_batches import TASK, PrepareTasks, rows_of_task
+from maskwright_meta.unroll import Exploded, Inner
+from maskwright_torch.batches import Order
+from maskwright_torch.contracts import ROWS, Batch, Loss
+from maskwright_torch.functional import named
+from maskwright_torch.masking import ratios
+from maskwright_torch.optim import split_by_decay
+from maskwright_torch.part import Part
+
+RESERVED = (TASK, ROWS)
+"""Names in a batch that are no task's."""
+
+
+@attrs.frozen
+class Episodes:
+    """How tasks become episodes."""
+
+    layout: Layout
+    kind: Episode = "mixed"
+    sampling: Sampling = "size-power"
+    power: float = 0.75
+    weights: Mapping[str, float] = attrs.field(factory=dict)
+    replacement: bool = False
+
+
+class Meta(Part):
+    """Objectives as tasks, and the loss after k inner steps on some of them."""
+
+    def __init__(
+        self,
+        tasks: Mapping[str, nn.Module],
+        depth: Any,
+        episodes: Episodes,
+        inner: Inner,
+        adaptation: Adaptation,
+    ) -> None:
+        super().__init__()
+        for name in tasks:
+            if name in RESERVED or hasattr(nn.ModuleDict(), name):
+                raise UserError(
+                    f'"{name}" is no name for a task',
+                    where="objective:meta, tasks",
+                    why="what holds the tasks has something of that name itself",
+                    cure=f'give it another, such as as = "{name}-task"',
+                )
+        self.tasks = nn.ModuleDict(tasks)
+        self.depth, self.episodes, self.inner, self.adaptation = depth, episodes, inner, adaptation
+        self.names = tuple(tasks)
+        self.chunk: int | None = None
+        """Rows of a chunk, known from when the engine has asked for the order of batches."""
+        self._has_tried = False
+        prepares: list[Any] = [objective.prepare for objective in tasks.values()]
+        if len(tasks) > 1:
+            alike = dict.fromkeys(tasks, 1)
+            sampler = TaskSampler.of(episodes.sampling, alike, episodes.power, episodes.weights)
+            self.prepare: Any = PrepareTasks(
+                self.names, tuple(prepares), sampler, episodes.kind, episodes.layout
+            )
+        else:
+            self.prepare = prepares[0]
+        keys = adapted_keys(self.tasks, adaptation.adapted, adaptation.last)
+        if adaptation.learned:
+            every = named(self.tasks)
+            wanted = {key: every[key] for key in every if key in keys}
+            self.rates = LearnedRates(wanted, adaptation.rate, adaptation.per)
+
+    # -- for the engine ----------------------------------------------------------------------------------------
+
+    def order(self, step: Step, data: Dataset, split: str, batch: int) -> Any:
+        """Which items make up each batch: by task where the data know of tasks, else the engine's walk."""
+        layout, found = self.episodes.layout, tasks_in(data, split)
+        if found:
+            self._match(sizes_of(found))
+            sampler = TaskSampler.of(
+                self.episodes.sampling, sizes_of(found), self.episodes.power, self.episodes.weights
+            )
+            made = episode_order(
+                step, found, sampler, layout, self.episodes.kind, batch, self.episodes.replacement
+            )
+            self._use_chunk(made.chunk)
+            return made
+        check_held_out(self.episodes.kind, len(self.names))
+        if len(self.names) == 1 and layout.deepest == 0:
+            return Order(step, data.length(split), batch)
+        self._use_chunk(layout.rows_of_chunk(batch))
+        return Order(step, data.length(split), batch, unit=self.chunk * layout.chunks)
+
+    def _use_chunk(self, rows: int) -> None:
+        self.chunk = rows
+        if isinstance(self.prepare, PrepareTasks):
+            self.prepare = attrs.evolve(self.prepare, chunk=rows)
+
+    def _match(self, families: Mapping[str, int]) -> None:
+        """UserError unless every task of the data has an objective and the reverse; a single one serves them all."""
+        if len(self.names) == 1:
+            return
+        lacking = [name for name in families if name not in self.names]
+        idle = [name for name in self.names if name not in families]
+        if lacking or idle:
+            words = [f"no objective for the data {name}" for name in lacking]
+            words += [f"no data for the objective {name}" for name in idle]
+            raise UserError(
+                "; ".join(words),
+                where="objective:meta, tasks",
+                why=f"objectives: {', '.join(self.names)}; data: {', '.join(families)}",
+                cure='give an objective and its data the same name, as = "…"'
+                + did_you_mean((idle or lacking)[0], lacking if idle else self.names),
+            )
+
+    def groups(self, decay: float) -> list[dict[str, Any]]:
+        """The groups that the objectives ask for; a shared parameter is in those of the first."""
+        found: list[dict[str, Any]] = []
+        taken: set[int] = set()
+        for objective in self.tasks.values():
+            own: Any = objective
+            wanted = (
+                own.groups(decay) if hasattr(own, "groups") else split_by_decay(own.named_parameters(), decay)
+            )
+            for group in wanted:
+                new = [parameter for parameter in group["params"] if id(parameter) not in taken]
+                taken.update(map(id, new))
+                found += [{**group, "params": new}] if new else []
+        if self.adaptation.learned:
+            found.append({"params": list(self.rates.parameters()), "weight_decay": 0.0})
+        return found
+
+    @property
+    def counts(self) -> Callable[..., Mapping[str, Tensor]]:
+        """There where a single objective has it: at depth 0 its loss is this one's."""
+        own: Any = next(iter(self.tasks.values()))
+        if len(self.names) > 1 or not hasattr(own, "counts"):
+            raise AttributeError("counts")
+        return own.counts
+
+    @property
+    def notices(self) -> list[str]:
+        """What the log says before training."""
+        if self.episodes.layout.deepest == 0:
+            return []
+        said = []
+        if self.inner.takes_second_derivatives:
+            said.append(
+                "second-order inner steps use torch's plain attention (SDPBackend.MATH): the faster kernels have no "
+                "second derivative; bf16 costs them accuracy"
+            )
+        if self.adaptation.rate == 0:
+            said.append("inner_rate is 0: inner steps change nothing, this is plain training on all tasks")
+        return said
+
+    def spent(self, step: Step) -> int:
+        """Gradient evaluations of the updates before `step`: a backward pass for each chunk that is learned from, and
+        another for each inner step that the gradient goes back through. At depth 0 an episode counts as one."""
+        total = 0
+        for number in range(step.number):
+            depth = self.depth_at(step.at(number))
+            through = sum(self.inner.is_differentiable(place, depth) for place in range(depth))
+            last = 0 if self.inner.order == "reptile" and depth else 1
+            total += self.episodes.layout.episodes * (depth + last + through)
+        return total
+
+    # -- the loss ----------------------------------------------------------------------------------------------
+
+    def depth_at(self, step: Step) -> int:
+        """k at a step: the schedule's value there, rounded; UserError above `deepest`."""
+        value = float(ratios(self.depth, step, torch.zeros(1, dtype=torch.int64))[0])
+        depth = int(value + 0.5)
+        if depth > self.episodes.layout.deepest:
+            raise UserError(
+                f"the depth is {depth}, and batches are laid out for {self.episodes.layout.deepest} inner steps",
+                where="objective:meta, depth",
+                cure=f"deepest={depth}",
+            )
+        return depth
+
+    def forward(self, batch: Batch, step: Step) -> Loss:
+        depth = self.depth_at(step)
+        if depth == 0:
+            return self._at_once(batch, step)
+        simulated = Simulation(self.tasks, self.inner, self.adaptation, self._rate)
+        values, inner, skipped = [], [], 0
+        for chunks in self._episodes(batch):
+            steps = [one for places in chunks[:depth] for one in self._by_task(batch, places)]
+            # A task that an inner step has seen does not count where it is to be held out.
+            rest = chunks[-1:] if self.episodes.kind == "held-out" else chunks[depth:]
+            asked = list(self._by_task(batch, torch.cat(list(rest))))
+            try:
+                value, losses = simulated.episode(steps, asked, step)
+            except Exploded as error:
+                self._exploded(error, step)
+                skipped += 1
+                continue
+            values.append(value)
+            inner.append(torch.stack(losses).mean())
+        if not values:  # nothing hangs on a parameter, so none is changed
+            nothing = torch.zeros((), device=batch[ROWS].device, requires_grad=True)
+            return Loss.of(nothing, nothing.detach(), self._parts(depth, nothing.detach(), skipped))
+        total = torch.stack(values).sum()
+        if self.inner.takes_second_derivatives and not self._has_tried and total.requires_grad:
+            self._try_second_derivatives(total)
+        parts = self._parts(depth, torch.stack(inner).mean(), skipped / (skipped + len(values)))
+        return Loss.of(total, total.new_tensor(float(len(values))), parts)
+
+    def _parts(self, depth: int, inner: Tensor, skipped: float) -> dict[str, Tensor]:
+        """For the log; the same names whatever happened, because ranks add them up."""
+        parts = {"depth": inner.new_tensor(float(depth)), "inner_loss": inner}
+        if self.adaptation.on_explosion == "skip":
+            parts["skipped"] = inner.new_tensor(float(skipped))
+        return parts
+
+    def _at_once(self, batch: Batch, step: Step) -> Loss:
+        """Depth 0: the rows of a task go through its objective as one batch; the mean over rows of their losses."""
+        if len(self.names) == 1:
+            return self.tasks[self.names[0]](batch, step)
+        places = torch.arange(len(batch[ROWS]), device=batch[ROWS].device)
+        values = [
+            self.tasks[name](own, step).value * len(own[ROWS]) for name, own in self._by_task(batch, places)
+        ]
+        total = torch.stack(values).sum()
+        return Loss.of(total, total.new_tensor(float(len(places))))
+
+    def _by_task(self, batch: Batch, places: Tensor) -> Iterator[tuple[str, Batch]]:
+        """(task, its rows among those at `places`) for each task that is there."""
+        if len(self.names) == 1:
+            yield self.names[0], {key: tensor[places] for key, tensor in batch.items()}
+            return
+        for number, name in enumerate(self.names):
+            own = places[batch[TASK][places] == number]
+            if len(own):
+                yield name, rows_of_task(batch, name, number, own)
+
+    def _episodes(self, batch: Batch) -> Iterator[Sequence[Tensor]]:
+        """The places of the rows of each chunk, for each episode in the piece."""
+        rows = batch[ROWS]
+        layout = self.episodes.layout
+        chunks = torch.arange(len(rows), device=rows.device).split(layout.chunk_in(len(rows), self.chunk))
+        for start in range(0, len(chunks), layout.chunks):
+            yield chunks[start : start + layout.chunks]
+
+    def _rate(self, name: str) -> float | Tensor:
+        return self.rates(name) if self.adaptation.learned else self.adaptation.rate
+
+    def _try_second_derivatives(self, total: Tensor) -> None:
+        """Once, before the first step: a kernel without second derivative is found only on the way back."""
+        before = {parameter: parameter.grad for parameter in self.parameters()}
+        try:
+            # Not autograd.grad, which walks past a node that refuses to be differentiated again.
+            total.backward(retain_graph=True)
+        except RuntimeError as error:
+            parts = [getattr(task, "encoder", task) for task in self.tasks.values()]
+            raise UserError(
+                f'order = "{self.inner.order}" needs second derivatives, and a part has none',
+                where=f"objective:meta, {', '.join(dict.fromkeys(type(part).__name__ for part in parts))}",
+                why=str(error).strip().splitlines()[0],
+                cure='objective.order=first, or an encoder with attention in plain torch ("eager")',
+            ) from error
+        finally:
+            for parameter, gradient in before.items():
+                parameter.grad = gradient
+        self._has_tried = True
+
+    def _exploded(self, error: Exploded, step: Step) -> None:
+        if self.adaptation.on_explosion == "skip":
+            return
+        rate = "learned rates" if self.adaptation.learned else f"inner_rate = {self.adaptation.rate:g}"
+        raise UserError(
+            f"inner step {error.number} on the task {error.label} ended in numbers that are none",
+            where=f"objective:meta, step {step.number + 1}",
+            why=f"the loss before it was {error.loss:.4g}, {rate}",
+            cure='a smaller inner_rate, or on_explosion = "skip"; the last checkpoint is as it was',
+        ) from None

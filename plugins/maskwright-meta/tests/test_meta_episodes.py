@@ -1,0 +1,192 @@
+"""Which tasks and items make up episodes: how likely, in which layout, and what cannot be laid out."""
+
+from collections import Counter
+
+import pytest
+import torch
+from meta_cases import STEP, bag, batch_of, classifier, items, meta
+
+from maskwright import Step
+from maskwright_meta.episode_order import EpisodeOrder, episode_order, tasks_in
+from maskwright_meta.layout import Layout
+from maskwright_meta.sampling import TaskSampler
+from maskwright_testing import assert_one_error
+from maskwright_testing.listed_data import ListedData
+from maskwright_torch.batches import cut
+from maskwright_torch.noise import uniform
+
+SIZES = {"small": 16, "large": 256}
+
+
+def draws(count: int) -> list[float]:
+    return uniform(7, torch.arange(count), 1)[:, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("sampling", "power", "share"),
+    [("size-power", 0.75, 1 / 9), ("size-power", 0.0, 0.5), ("uniform", 0.75, 0.5), ("weighted", 0.75, 0.25)],
+)
+def test_tasks_are_as_likely_as_the_setting_says(sampling: str, power: float, share: float):
+    weights = {"small": 1.0, "large": 3.0} if sampling == "weighted" else {}
+    sampler = TaskSampler.of(sampling, SIZES, power, weights)
+    drawn = [sampler.draw(u, 0) for u in draws(4000)]
+    assert sampler.chances[0] == pytest.approx(share)
+    assert drawn.count(0) / 4000 == pytest.approx(share, abs=0.02)
+
+
+def test_tasks_take_turns():
+    sampler = TaskSampler.of("round-robin", {"a": 1, "b": 9, "c": 1}, 0.75, {})
+    assert [sampler.draw(0.5, turn) for turn in range(6)] == [0, 1, 2, 0, 1, 2]
+    assert sampler.episode("mixed", 2, [0.1, 0.2, 0.3], 1) == [0, 1, 2]
+
+
+def test_the_same_task_all_through_an_episode():
+    sampler = TaskSampler.of("uniform", dict.fromkeys("abcd", 1), 1.0, {})
+    found = [sampler.episode("same", 3, draws(40)[4 * n : 4 * n + 4], n) for n in range(10)]
+    assert all(len(episode) == 4 and len(set(episode)) == 1 for episode in found)
+    assert len({episode[0] for episode in found}) > 1
+
+
+def test_mixed_episodes_draw_every_chunk():
+    sampler = TaskSampler.of("uniform", dict.fromkeys("abcd", 1), 1.0, {})
+    found = [sampler.episode("mixed", 3, draws(400)[4 * n : 4 * n + 4], n) for n in range(100)]
+    assert Counter(len(set(episode)) for episode in found).keys() >= {2, 3, 4}
+
+
+@pytest.mark.parametrize("sampling", ["uniform", "round-robin"])
+def test_a_held_out_task_is_in_no_inner_step(sampling: str):
+    sampler = TaskSampler.of(sampling, dict.fromkeys("abc", 1), 1.0, {})
+    found = [sampler.episode("held-out", 3, draws(400)[4 * n : 4 * n + 4], n) for n in range(100)]
+    assert all(episode[-1] not in episode[:-1] for episode in found)
+    assert {episode[-1] for episode in found} == {0, 1, 2}
+
+
+def order(batch: int = 16, episode: str = "same", replacement: bool = False, **tasks: int) -> EpisodeOrder:
+    places, first = {}, 0
+    for name, count in (tasks or {"a": 20, "b": 30}).items():
+        places[name.replace("__", "/")] = first, count
+        first += count
+    families = {name.partition("/")[0] for name in places}
+    sampler = TaskSampler.of("uniform", dict.fromkeys(sorted(families), 1), 1.0, {})
+    return episode_order(Step(5), places, sampler, Layout(2, 1), episode, batch, replacement)
+
+
+def test_an_episode_holds_items_of_its_tasks_once_each():
+    made = order()
+    assert made.unit == 8
+    for number in range(20):
+        places = made.places(number)
+        assert {epoch for epoch, _ in places} == {number} and len(places) == 16
+        for start in (0, 8):
+            rows = [index for _, index in places[start : start + 8]]
+            assert len(set(rows)) == 8
+            assert all(row < 20 for row in rows) or all(20 <= row < 50 for row in rows)
+    assert made.places(3) == order().places(3)
+    assert made.places(3) != made.places(4)
+
+
+def test_a_family_is_drawn_before_its_tasks():
+    """Forty tasks of one family and one of another are as likely as two families are."""
+    made = order(lone=40, **{f"many__{n}": 40 for n in range(40)})
+    rows = [index for number in range(100) for _, index in made.places(number)[::8]]
+    assert sum(row < 40 for row in rows) / len(rows) == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_same_task_is_one_of_the_family():
+    made = order(**{f"many__{n}": 40 for n in range(40)})
+    for number in range(20):
+        rows = [index for _, index in made.places(number)]
+        assert all(len({row // 40 for row in rows[start : start + 8]}) == 1 for start in (0, 8))
+    mixed = order(episode="mixed", **{f"many__{n}": 40 for n in range(40)})
+    assert len({index // 40 for _, index in mixed.places(0)}) > 2
+
+
+def test_pieces_hold_whole_episodes():
+    made = order()
+    assert [len(piece) for piece in cut(made.places(0), 2, made.unit)] == [8, 8]
+
+
+def test_batches_that_cannot_be_cut_name_the_nearest():
+    assert_one_error(
+        lambda: order(batch=18),
+        "a batch of 18 rows cannot be cut into 2 episodes of 2 equal chunks",
+        "batch=16 or 20",
+    )
+    assert_one_error(lambda: Layout(4, 3).rows_of_chunk(7), "4 × (3 + 1) = 16 chunks", "batch=16,")
+
+
+def test_tasks_that_are_too_small_are_named():
+    assert_one_error(
+        lambda: order(a=7, b=30),
+        "too few items in a (7)", "an episode may take 8 items of one task, none twice", "objective.replacement=true",
+    )  # fmt: skip
+    rows = [index for _, index in order(a=7, b=7, replacement=True).places(0)]
+    assert len(rows) == 16
+    assert_one_error(
+        lambda: order(a=0, b=9, replacement=True), "too few items in a (0)", "leave empty tasks out"
+    )
+
+
+def test_one_task_has_none_to_hold_out():
+    assert_one_error(lambda: order(episode="held-out", a=20), "there is one task only", 'episode = "same"')
+    single = meta({"only": classifier(bag())}, kind="held-out")
+    assert_one_error(
+        lambda: single.order(STEP, ListedData({"train": items(9)}), "train", 8), "there is one task only"
+    )
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        ({"a": 1.0}, ("no weight for b", "weights.b=1")),
+        ({"a": 1.0, "b": 1.0, "aa": 1.0}, ('a task "aa" that there is not', 'did you mean "a"?')),
+        ({"a": 0.0, "b": 0.0}, ("all weights are 0",)),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(weights: dict[str, float], said: tuple[str, ...]):
+    assert_one_error(lambda: meta(depth=0.0, sampling="weighted", weights=weights), *said)
+
+
+def test_names_of_data_and_objectives_have_to_match():
+    data = ListedData({"train": items(9)}, {"tasks": {"a": [0, 4], "bee": [4, 5]}})
+    assert_one_error(
+        lambda: meta(replacement=True).order(STEP, data, "train", 8),
+        "no objective for the data bee; no data for the objective b", "objectives: a, b; data: a, bee",
+    )  # fmt: skip
+
+
+def test_an_item_of_an_unknown_task_is_named():
+    assert_one_error(
+        lambda: batch_of(meta(depth=0.0), items(4, "c")), 'the item "c0" belongs to the task "c"', "a, b"
+    )
+
+
+def test_data_that_lost_items_do_not_know_their_tasks():
+    data = ListedData({"train": items(9)}, {"tasks": {"a": [0, 4], "b": [4, 50]}})
+    assert_one_error(
+        lambda: tasks_in(data, "train"),
+        'the data has 9 items in "train", and says that its tasks have 54',
+        "dataset:subset",
+    )
+
+
+def test_rows_without_task_are_given_to_one_by_chunk():
+    """By the first item of the chunk and the step: a piece of a batch gives the same as the whole."""
+    objective = meta(depth=1.0, layout=(4, 1))
+    objective.order(STEP, ListedData({"train": items(40)}), "train", 32)
+    rows = items(32)
+    whole = objective.prepare(rows, STEP)["task"]
+    halves = [objective.prepare(rows[part], STEP)["task"] for part in (slice(16), slice(16, 32))]
+    assert torch.equal(whole, torch.cat(halves))
+    assert all(len(set(chunk.tolist())) == 1 for chunk in whole.split(4))
+    assert set(whole.tolist()) == {0, 1}
+    other = [objective.prepare(rows, STEP.at(n))["task"].tolist() for n in range(5)]
+    assert len({tuple(tasks) for tasks in other}) > 1
+
+
+def test_plain_data_and_one_objective_at_depth_zero_keep_the_usual_order():
+    single = meta({"only": classifier(bag())}, 0.0, layout=(3, 0))
+    made = single.order(STEP, ListedData({"train": items(10)}), "train", 4)
+    assert made.unit == 1 and sorted(i for n in range(5) for _, i in made.places(n)) == sorted(
+        [*range(10)] * 2
+    )
