@@ -47,6 +47,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def composition(session: nox.Session) -> None:
+    """Plan every combination of parts (docs/composition.md), then train a cover of them: composition [-- --most 20]."""
+    python(session, "tools/composition.py", "plan", "--check")
+    python(session, "tools/composition.py", "run", *session.posargs)
+
+
+@nox.session
 def kill(session: nox.Session) -> None:
     """Kill and resume runs a hundred times, and at every write in every way (the tests do less of both)."""
     for tests in ("integration", "packages/maskwright/tests"):
