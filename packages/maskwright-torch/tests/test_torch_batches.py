@@ -28,6 +28,20 @@ def test_every_epoch_sees_every_item_once():
     assert len({tuple(epoch) for epoch in epochs}) == 6, "each epoch has an order of its own"
 
 
+def test_whole_units_hold_no_item_twice():
+    """Of 10 items an epoch shows two units of 4; without `whole` the third would reach into the next epoch."""
+    order = Order(RUN, 10, 8, unit=4, whole=True)
+    places = [order.places(number) for number in range(4)]
+    assert [{epoch for epoch, _ in batch} for batch in places] == [{0}, {1}, {2}, {3}]
+    assert all(len(set(batch)) == 8 for batch in places)
+    units = [
+        batch[start : start + 4]
+        for batch in (Order(RUN, 10, 12, 4, True).places(n) for n in range(4))
+        for start in (0, 4, 8)
+    ]
+    assert all(len({epoch for epoch, _ in unit}) == 1 for unit in units)
+
+
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_workers_change_nothing(workers: int):
     wanted = [batches()[number] for number in range(9)]

@@ -77,9 +77,37 @@ def test_items_of_a_visit_do_not_change():
     from maskwright_torch.ranks import Ranks
     from maskwright_torch.visit import Visit
 
-    visit = Visit(Numbers(), "train", prepare, Step(5), Compute(torch.device("cpu")), Ranks(), Path())
+    visit = Visit(Numbers(), "train", prepare, Step(5), Compute(torch.device("cpu")), Ranks(), Path(), 4)
     (one,), (two,) = (list(visit.batches([3, 1], 8)) for _ in range(2))
     assert torch.equal(one["numbers"], two["numbers"]) and one["rows"].tolist() == [3, 1]
+
+
+class Shifted(Numbers):
+    """Items that are augmented: 100 is added to what `plain` gives."""
+
+    def item(self, split: str, index: int, step: Step) -> Any:
+        whole = super().item(split, index, step)
+        return {**whole, "numbers": whole["numbers"] + 100}
+
+    def plain(self) -> Numbers:
+        return Numbers()
+
+
+def visit_to(data: Any, batch: int) -> Any:
+    from maskwright_torch.ranks import Ranks
+    from maskwright_torch.visit import Visit
+
+    return Visit(data, "train", prepare, Step(5), Compute(torch.device("cpu")), Ranks(), Path(), batch)
+
+
+def test_items_of_a_visit_are_not_augmented():
+    (seen,), (wanted,) = (list(visit_to(data, 4).batches([3, 1], 8)) for data in (Shifted(), Numbers()))
+    assert torch.equal(seen["numbers"], wanted["numbers"])
+
+
+@pytest.mark.parametrize(("batch", "first"), [(5, [0, 4, 8]), (8, [0, 3, 5, 8]), (20, list(range(10)))])
+def test_a_visit_knows_where_epochs_begin(batch: int, first: list[int]):
+    assert [number for number in range(10) if visit_to(Numbers(), batch).begins_epoch(number)] == first
 
 
 def test_batches_may_hold_batches():

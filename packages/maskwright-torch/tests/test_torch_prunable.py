@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from maskwright.errors import UserError
 from maskwright_torch.block_shapes import shape_mistake
@@ -253,3 +254,13 @@ def test_plain_networks_can_be_taken_apart():
     small = stack().compact(NOTHING)
     require_plain_maps(small, small.prunable(), "a folder")
     assert [group.count for group in small.prunable()] == [0, 8, 4, 0]
+
+
+def test_a_map_under_a_mask_keeps_its_size():
+    made = stack()
+    everything = [torch.arange(group.count) for group in made.prunable()]
+    parametrize.register_parametrization(made.blocks[0].attn.qkv, "weight", nn.Identity())
+    for change in (made.widened, lambda: made.compact(everything)):
+        with pytest.raises(UserError, match=r"blocks.0.attn.qkv cannot get another size") as caught:
+            change()
+        assert "part objective.inner.encoder" in caught.value.cure

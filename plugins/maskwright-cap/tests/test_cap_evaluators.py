@@ -13,6 +13,7 @@ from maskwright_cap.example_parts import example_encoder, half_pruned
 from maskwright_cap.glue_scores import GlueScores, scores
 from maskwright_cap.measuring import Latency, SizeOnDisk, Sparsity
 from maskwright_cap.params_cap import Cap
+from maskwright_cap.pruned_sides import sides_of
 from maskwright_testing import assert_user_error
 from maskwright_testing.listed_data import ListedData
 from maskwright_torch.example_parts import example_items
@@ -64,6 +65,30 @@ def test_a_compact_encoder_stands_beside_what_it_was():
     )
 
 
+def test_what_is_pruned_again_stands_beside_the_first_model():
+    first: Any = half_pruned()
+    inner = Classify(encoder=first.compacted(), classes=2)
+    again: Any = Cap(inner=inner, criterion="magnitude", prc=False, snc=False).build()
+    found = Sparsity().evaluate(again, DATA, STEP)
+    assert found.values["encoder_sparsity"] == pytest.approx(GONE / BLOCK), "nothing more is closed yet"
+    again.gates.gates[1].open[:4] = False
+    more = Sparsity().evaluate(again, DATA, STEP)
+    assert more.values["encoder_sparsity"] == pytest.approx((2 * GONE + 4 * 33) / (2 * BLOCK))
+    (table,) = more.tables.values()
+    assert table[0] == {"block": 0, "heads": "2 of 4", "neurons": "12 of 32"}
+    batch = {"rows": torch.arange(3), "vector": torch.linspace(-1, 1, 24).view(3, 8)}
+    dense: Any = sides_of(again, "").dense.eval()
+    torch.testing.assert_close(dense(batch).pooled, first.compacted().eval()(batch).pooled, rtol=0, atol=1e-5)
+
+
+def test_how_many_units_a_floor_held_back_is_a_metric():
+    part: Any = half_pruned()
+    part.held_back.fill_(3)
+    assert Sparsity().evaluate(part, DATA, STEP).values["held_back"] == 3.0
+    assert Sparsity().evaluate(example_encoder(), DATA, STEP).values["held_back"] == 0.0
+    assert Sparsity.metrics["held_back"] == "min"
+
+
 def test_sizes_are_those_of_the_files():
     part: Any = half_pruned()
     found = SizeOnDisk().evaluate(part, DATA, STEP).values
@@ -73,9 +98,9 @@ def test_sizes_are_those_of_the_files():
         found["times_smaller"] == pytest.approx(found["dense_bytes"] / found["pruned_bytes"])
         and found["times_smaller"] > 1
     )
-    sparse = SizeOnDisk().evaluate(weights_pruned(0.25), DATA, STEP).values
-    total = 2 * (48 * 16 + 16 * 16 + 2 * 32 * 16)
-    assert sparse["dense_bytes"] - sparse["pruned_bytes"] == 0.75 * total * 4 - total / 8
+    sparse = SizeOnDisk().evaluate(weights_pruned(0.25), DATA, STEP)
+    assert sparse.values == {"dense_bytes": found["dense_bytes"]}, "no file of ours leaves zeros out"
+    assert "the file holds their zeros" in sparse.notes[0]
 
 
 def test_latency_says_what_was_timed_and_leaves_the_threads_alone(monkeypatch: pytest.MonkeyPatch):
@@ -131,3 +156,30 @@ def test_predictions_are_written_as_glue_wants_them():
     assert lines[0] == "index\tprediction" and len(lines) == 7
     assert [line.split("\t")[1] for line in lines[1:]] == [str(row["predicted"]) for row in found.rows]
     assert_user_error(lambda: GlueScores("dev").evaluate(subject, DATA, STEP), 'no split "dev"')
+
+
+class Named(ListedData):
+    """Classes have names."""
+
+    def about(self, split: str) -> Any:
+        return {"classes": ["falls", "rises"]}
+
+
+def test_items_without_a_label_are_predicted_and_not_judged():
+    subject: Any = Classify(encoder=example_encoder(), classes=2, head_std=0.5).build()
+    items = [
+        {**item, "label": -1 if place < 2 else item["label"]}
+        for place, item in enumerate(example_items()["test"])
+    ]
+    data = Named({**example_items(), "test": items})
+    found, whole = (GlueScores("test").evaluate(subject, one, STEP) for one in (data, DATA))
+    assert found.rows == whole.rows[2:]
+    right, said = (np.array([row[name] for row in found.rows]) for name in ("label", "predicted"))
+    assert found.values["accuracy"] == pytest.approx(float((right == said).mean()))
+    lines = found.files["predictions.tsv"].decode().splitlines()[1:]
+    names = [["falls", "rises"][row["predicted"]] for row in whole.rows]
+    assert lines == [f"{number}\t{name}" for number, name in enumerate(names)]
+    assert "2 of 6 items have no label: they are predicted and not judged" in found.notes
+    bare = Named({**example_items(), "test": [{**item, "label": -1} for item in items]})
+    none = GlueScores("test").evaluate(subject, bare, STEP)
+    assert none.values == {} and none.rows == [] and len(none.files["predictions.tsv"].splitlines()) == 7

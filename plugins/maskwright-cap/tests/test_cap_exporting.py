@@ -54,6 +54,8 @@ def test_numbers_of_a_model_that_was_compact_before_are_those_of_the_whole(tmp_p
     part.gates.gates[0].open[0] = False
     assert exporting.pruning_of(part)["layers"]["0"]["kept_heads"] == [3]
     assert exporting.pruning_of(part)["pruned_heads"]["0"] == [0, 1, 2]
+    before = exporting.pruning_of(first)["sparsity"]["encoder"]
+    assert exporting.pruning_of(part)["sparsity"]["encoder"] > before > 0.4, "against the first model"
 
 
 @pytest.mark.parametrize(

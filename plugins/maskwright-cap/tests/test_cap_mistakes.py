@@ -105,9 +105,8 @@ def test_a_teacher_that_was_never_fine_tuned_is_refused(tmp_path: Path):
     assert run(tmp_path / "b", **taught(tmp_path / "taught"), steps=2).status["status"] == "finished"
 
 
-def test_a_teacher_that_reads_the_items_in_another_way_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def reads_otherwise(monkeypatch: pytest.MonkeyPatch, first: int) -> None:
+    """The part whose turn to read is number `first` gets other numbers."""
     from maskwright_cap import teachers
 
     whole = teachers.collate
@@ -116,12 +115,68 @@ def test_a_teacher_that_reads_the_items_in_another_way_is_refused(
     def other(items: Any, rows: Any, prepare: Any, step: Any) -> Any:
         calls.append(prepare)
         batch = whole(items, rows, prepare, step)
-        return {**batch, "vector": batch["vector"] + 1} if len(calls) == 1 else batch
+        return {**batch, "vector": batch["vector"] + 1} if len(calls) == first else batch
 
     monkeypatch.setattr(teachers, "collate", other)
+
+
+def test_a_teacher_that_reads_the_items_in_another_way_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    reads_otherwise(monkeypatch, 1)
     with pytest.raises(UserError, match="reads the training items in another way") as caught:
         run(tmp_path / "a", **taught(tmp_path / "taught"))
     assert "their batches differ in vector: another tokenizer" in caught.value.why
+
+
+def test_a_pretrained_encoder_that_reads_the_items_in_another_way_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    reads_otherwise(monkeypatch, 1)
+    with pytest.raises(UserError, match="the pretrained reads the training items in another way") as caught:
+        run(tmp_path / "a", objective__pretrained={"use": "toy-blocks"})
+    assert caught.value.where == "objective:cap, setting pretrained"
+
+
+def test_banks_of_another_width_are_refused():
+    wide = example_encoder()
+    wide.pooled_width = 20
+    student = Classify(encoder=example_encoder(), classes=2)
+    assert_user_error(
+        lambda: Cap(inner=student, pretrained=wide).build(),
+        "the pretrained gives vectors of 20 numbers, the student of 16",
+        "prc=false",
+    )
+    teacher = Classify(encoder=wide, classes=2)
+    assert_user_error(
+        lambda: Cap(inner=student, teacher=teacher, fic=True).build(),
+        "the teacher gives vectors of 20 numbers, the student of 16",
+    )
+    student = Classify(encoder=example_encoder(), classes=2)
+    assert Cap(inner=student, pretrained=wide, pool="mean").build().pretrained is wide, (
+        "the states are 16 wide"
+    )
+    student = Classify(encoder=example_encoder(), classes=2)
+    assert Cap(inner=student, pretrained=wide, prc=False).build().pretrained is wide
+
+
+def test_what_cannot_be_tested_of_a_teacher_is_said(tmp_path: Path):
+    made = run(tmp_path / "a", objective__teacher={"use": "toy-blocks"}, objective__fic=True, steps=1)
+    told = "the teacher gives no class scores: whether it was fine-tuned cannot be tested"
+    assert made.part("objective").notices == [told]
+    student = Classify(encoder=example_encoder(), classes=2)
+    whole = built(student, teacher=Classify(encoder=example_encoder(1), classes=2))
+    assert whole.notices == []
+    whole.inner.notices = ["from within"]
+    assert whole.notices == ["from within"]
+
+
+def test_whole_batches_are_wanted_for_contrasts_alone():
+    inner, teacher = (Classify(encoder=example_encoder(seed), classes=2) for seed in (0, 1))
+    off: dict[str, Any] = {"inner": inner, "prc": False, "snc": False}
+    assert Cap(inner=inner).tags() == {"stateful", "whole-batch"}
+    assert Cap(**off, teacher=teacher, kd=0.5).tags() == {"stateful"}
+    assert Cap(**off, pruned="weights", criterion="soft-movement").tags() == {"stateful"}
 
 
 def test_one_class_cannot_be_told_apart(tmp_path: Path):

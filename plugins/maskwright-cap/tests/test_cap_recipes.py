@@ -8,6 +8,7 @@ import torch
 
 import maskwright as mw
 from maskwright import Step, api
+from maskwright_cap.layers import share_of
 from maskwright_torch.inference import in_use, prepared
 
 SMALL: dict[str, Any] = {"data.count": 48, "data.test_count": 20, "batch": 16, "device": "cpu"}
@@ -42,7 +43,7 @@ def test_the_compact_encoder_takes_its_tokenizer_along(pruned: api.LoadedRun, tm
         torch.testing.assert_close(small(batch).pooled, objective.encoder(batch).pooled, rtol=0, atol=1e-5)
         torch.testing.assert_close(whole.logits(batch), objective.logits(batch), rtol=0, atol=1e-5)
     assert (
-        sum(heads for heads, _ in small.shape) == 2
+        sum(heads for heads, _ in small.shape) == 1
         and pruned.last_metrics()["sparsity/encoder_sparsity"] > 0.6
     )
     given = {"use": "from-run", "run": str(pruned.folder), "part": "compact"}
@@ -54,6 +55,14 @@ def test_the_compact_encoder_takes_its_tokenizer_along(pruned: api.LoadedRun, tm
     }
     found = api.run(probe, {"data.count": 40, "data.test_count": 20}, out=tmp_path / "probe", pictures=False)
     assert 0 <= found.last_metrics()["linear-probe/accuracy"] <= 1
+
+
+@pytest.mark.parametrize(("name", "heads"), [("cap-topics", 8), ("cap", 16)])
+def test_floors_of_recipes_hold_nothing_back(name: str, heads: int):
+    stages: Any = mw.plan(name).require().settings["stages"]
+    encoder, objective = stages["pretrain"]["objective"]["encoder"], stages["prune"]["objective"]
+    assert encoder["depth"] * encoder["heads"] == heads
+    assert encoder["depth"] * objective["floor"] <= heads - share_of(heads, objective["sparsity"]["end"])
 
 
 @pytest.mark.parametrize(

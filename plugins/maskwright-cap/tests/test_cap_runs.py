@@ -230,10 +230,10 @@ def test_killed_in_the_middle_of_a_step_it_goes_on_as_if_nothing_had_happened(
 def test_a_bank_of_another_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     prune = Cap._prune
 
-    def stopped(self: Cap, visit: Any, step: Step, share: float) -> None:
+    def stopped(self: Cap, visit: Any, step: Step, share: float, scores: Any) -> None:
         if step.number == 9:
             raise KeyboardInterrupt
-        prune(self, visit, step, share)
+        prune(self, visit, step, share, scores)
 
     monkeypatch.setattr(Cap, "_prune", stopped)
     with pytest.raises(KeyboardInterrupt):

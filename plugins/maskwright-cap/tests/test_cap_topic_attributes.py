@@ -63,6 +63,13 @@ def test_seeds_draw_other_sentences_of_the_same_language():
     assert first.language.chains()[1].shape == (12, 160, SUCCESSORS)
 
 
+def test_every_attribute_needs_a_word():
+    assert not list(TopicAttributes(words=20, attributes=4).check())
+    ((setting, why),) = TopicAttributes(words=20, attributes=5).check()
+    assert setting == "attributes"
+    assert why == "5 attributes need a word each out of a fifth of all: words >= 25"
+
+
 def test_noise_is_the_share_of_other_words():
     data = built(noise=1.0, count=2000)
     each, content = data.language.attribute_words, data.language.content

@@ -2,7 +2,6 @@
 
 import copy
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,18 +18,15 @@ from meta_cases import (
     gradients,
     items,
     meta,
-    run,
     two_tasks,
 )
-from safetensors.torch import load_file
 from torch import nn
 
 from maskwright import Step
 from maskwright.build import build_raw
-from maskwright_meta.adaptation_curve import AdaptationCurve, area
+from maskwright_meta.adaptation_curve import AdaptationCurve, area, standard_error
 from maskwright_meta.adapted import adapted_keys, keys_of
 from maskwright_meta.adapting import Budget, fine_tuned
-from maskwright_meta.exporting import to_heads
 from maskwright_meta.gradient_agreement import GradientAgreement
 from maskwright_meta.gradient_check import GradientCheck
 from maskwright_meta.prototypes import prototypes_of
@@ -246,6 +242,22 @@ def test_the_curve_has_a_line_for_every_task_seed_and_step():
     assert len({row["id"] for row in found.rows}) == 6
 
 
+def test_the_error_is_that_of_a_mean_over_tasks():
+    """Draws of labels of one task say little more than one of them: their mean is one number."""
+    accuracy = np.array([[0.1, 0.5], [0.3, 0.5], [0.6, 0.5], [0.8, 0.5]])  # two tasks, two draws each
+    assert standard_error(accuracy, 2) == pytest.approx([0.25, 0.0])
+    assert standard_error(accuracy[:2], 1) == pytest.approx([0.1, 0.0])
+    assert standard_error(accuracy[:1], 1).tolist() == [0.0, 0.0]
+    found = curve(head="own").evaluate(meta({"only": classifier(bag())}, 0.0).float(), data_of(), STEP)
+    lines = [json.loads(line) for line in found.files["curve.jsonl"].decode().splitlines()]
+    last: dict[str, list[float]] = {}
+    for line in lines:
+        last.setdefault(line["task"], []).extend([line["value"]] if line["steps"] == 5 else [])
+    ((*_, row),) = found.tables.values()
+    means = [np.mean(values) for values in last.values()]
+    assert row["s.e."] == pytest.approx(np.std(means, ddof=1) / 3**0.5)
+
+
 @pytest.mark.parametrize("head", ["own", "fresh", "prototypes"])
 def test_learning_from_labels_beats_chance(head: str):
     objective = meta({"only": classifier(bag())}, 0.0)
@@ -384,46 +396,3 @@ def test_two_tasks_of_one_name_are_refused():
     recipe = two_tasks()
     recipe["objective"]["tasks"][1]["as"] = "a"
     assert_mistakes(recipe, {"objective.tasks.a": "two entries have this name"})
-
-
-def test_heads_are_exported(tmp_path: Path):
-    made = run(two_tasks(), tmp_path / "run", {"steps": 1})
-    to_heads(made.part("objective"), tmp_path / "out")
-    table = json.loads((tmp_path / "out/tasks.json").read_text())
-    assert [entry["name"] for entry in table] == ["a", "b"] and {entry["labels"] for entry in table} == {2}
-    head = load_file(tmp_path / "out" / table[1]["file"])
-    assert torch.equal(head["head.weight"], made.part("objective").tasks["b"].head.weight)
-    assert set(head) == {"head.weight", "head.bias"}
-
-
-def test_the_encoder_is_taken_by_a_later_run(tmp_path: Path):
-    made = run(two_tasks(), tmp_path / "first", {"steps": 1})
-    later = copy.deepcopy(SMALL)
-    later["objective"]["tasks"][0]["encoder"] = {
-        "use": "from-run", "run": str(tmp_path / "first"), "part": "objective.tasks.a.encoder",
-    }  # fmt: skip
-    again = run(later, tmp_path / "second", {"steps": 0})
-    ours = again.part("objective").tasks["topics"].encoder.table
-    assert torch.equal(ours, made.part("objective").tasks["b"].encoder.table)
-
-
-def test_what_tasks_share_stays_shared_when_a_later_run_takes_it(tmp_path: Path):
-    """The whole objective with one encoder, and a task whose encoder, with its tokenizer, is kept elsewhere."""
-    recipe = two_tasks()
-    codec = {"use": "subwords", "model": "words", "vocabulary": 40}
-    recipe["objective"]["tasks"][0]["encoder"] = {
-        "use": "text", "length": 8, "width": 8, "depth": 1, "heads": 2, "codec": codec,
-    }  # fmt: skip
-    made = run(recipe, tmp_path / "first", {"steps": 1}).part("objective")
-    taken = {"use": "from-run", "run": str(tmp_path / "first")}
-    whole = {**SMALL, "data": recipe["data"], "steps": 0, "objective": {**taken, "part": "objective"}}
-    again = run(whole, tmp_path / "whole").part("objective")
-    assert again.tasks["a"].encoder is again.tasks["b"].encoder
-    single = copy.deepcopy(SMALL) | {"steps": 0}
-    single["objective"]["tasks"] = [{**taken, "part": "objective.tasks.b", "as": "b"}]
-    alone = run(single, tmp_path / "single").part("objective")
-    for other in (again, alone):
-        ours, theirs = other.tasks["b"].state_dict(), made.tasks["b"].state_dict()
-        assert all(torch.equal(ours[name], tensor) for name, tensor in theirs.items())
-        codecs = [objective.tasks["b"].encoder.codec for objective in (other, made)]
-        assert codecs[0].vocabulary == codecs[1].vocabulary

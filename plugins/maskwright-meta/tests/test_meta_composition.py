@@ -52,6 +52,12 @@ def test_a_loss_over_whole_batches_is_not_cut_into_pieces():
     assert_mistakes(recipe, {"accumulate": "accumulate = 1"})
 
 
+def test_torchs_wrapper_is_refused_where_a_rank_may_not_use_a_head():
+    said = 'ddp waits for gradients that this objective may not have: parallel = "reduce"'
+    assert_mistakes(two_tasks() | {"parallel": "ddp"}, {"parallel": said})
+    assert_mistakes(two_tasks() | {"parallel": "reduce"}, {})
+
+
 @pytest.mark.parametrize(
     "name", ["meta", "meta-pretrain", "meta-experiment", "meta-experiment-fixed", "meta-experiment-control"]
 )

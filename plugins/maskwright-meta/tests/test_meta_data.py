@@ -11,6 +11,7 @@ from maskwright.build import build_raw
 from maskwright_meta.named_sets import NamedSets
 from maskwright_meta.smlmt import around
 from maskwright_meta.task_files import task_files
+from maskwright_meta.task_formats import has_pairs
 from maskwright_testing import assert_one_error
 from maskwright_testing.listed_data import ListedData
 
@@ -209,6 +210,54 @@ def test_files_become_tasks(tmp_path: Path):
     ]  # fmt: skip
     assert data.about("train")["classes_of"]["cloth"] == ["right", "wrong"]
     assert [item["text"] for item in rows_of(data, "val")] == ["g"]
+
+
+def test_published_folders_say_their_splits_in_any_word(tmp_path: Path):
+    for name in ("snli/snli_1.0_{}", "mnli/original/multinli_1.0_{}_matched", "plain/{}-part.1"):
+        for split in ("train", "dev", "test"):
+            write(tmp_path / f"{name.format(split)}.jsonl", lines({"text": split, "label": 1}))
+    data = task_files(tmp_path, 0.0)
+    for split, named in (("train", "train"), ("val", "dev"), ("test", "test")):
+        assert [item["text"] for item in rows_of(data, split)] == [named] * 3
+
+
+def test_files_beside_those_that_name_their_split_are_refused(tmp_path: Path):
+    for name in ("train", "more"):
+        write(tmp_path / f"a/{name}.jsonl", lines({"text": "x", "label": 1}))
+    assert_one_error(
+        lambda: task_files(tmp_path, 0.0),
+        "some files of a task name their split, and others do not: more.jsonl", "validation", "rename them",
+    )  # fmt: skip
+
+
+def test_tables_of_glue_are_read_as_they_are(tmp_path: Path):
+    write(tmp_path / "qnli/train.tsv", "index\tquestion\tsentence\tlabel\n0\tWho?\tHe did.\tentailment\n")
+    write(tmp_path / "mrpc/train.tsv", "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t7\t8\tone\ttwo\n")
+    write(tmp_path / "mrpc/test.tsv", "index\t#1 ID\t#2 ID\t#1 String\t#2 String\n0\t7\t8\tone\ttwo\n")
+    write(tmp_path / "sst/train.tsv", "sentence\tlabel\ngood\t1\n")
+    write(tmp_path / "sst/test.tsv", "index\tsentence\n0\tunknown\n")
+    data = task_files(tmp_path, 0.0)
+    found = {item["task"]: (item["text"], item.get("other")) for item in rows_of(data)}
+    assert found == {"mrpc": ("one", "two"), "qnli": ("Who?", "He did."), "sst": ("good", None)}
+    assert data.splits() == ("train",) and has_pairs(tmp_path)
+    write(tmp_path / "sst/dev.tsv", "index\tsentence\n0\tunknown\n")
+    assert_one_error(
+        lambda: task_files(tmp_path, 0.0), "there is no label", "dev.tsv, line 2", "found index, sentence"
+    )
+
+
+def test_a_pair_without_gold_label_is_dropped_where_labels_are_numbers(tmp_path: Path):
+    records = [{"premise": "a", "hypothesis": "b", "label": label} for label in (0, -1, 1)]
+    write(tmp_path / "snli.jsonl", lines(*records))
+    write(tmp_path / "mood.jsonl", lines({"text": "x", "label": -1}, {"text": "y", "label": 1}))
+    told = task_files(tmp_path, 0.0).about("train")["classes_of"]
+    assert told == {"snli": ["0", "1"], "mood": ["-1", "1"]}
+
+
+def test_lines_end_at_line_feeds_only(tmp_path: Path):
+    text = "one\u2028two\u0085three"
+    write(tmp_path / "a.jsonl", json.dumps({"text": text, "label": 1}, ensure_ascii=False) + "\n")
+    assert [item["text"] for item in rows_of(task_files(tmp_path, 0.0))] == [text]
 
 
 def test_a_share_is_held_back_by_the_text(tmp_path: Path):

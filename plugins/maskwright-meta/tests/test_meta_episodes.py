@@ -37,7 +37,23 @@ def test_tasks_are_as_likely_as_the_setting_says(sampling: str, power: float, sh
 def test_tasks_take_turns():
     sampler = TaskSampler.of("round-robin", {"a": 1, "b": 9, "c": 1}, 0.75, {})
     assert [sampler.draw(0.5, turn) for turn in range(6)] == [0, 1, 2, 0, 1, 2]
-    assert sampler.episode("mixed", 2, [0.1, 0.2, 0.3], 1) == [0, 1, 2]
+    assert sampler.episode("mixed", 2, [0.1, 0.2, 0.3], 1) == [1, 2, 0]
+
+
+@pytest.mark.parametrize(("tasks", "depth"), [(2, 1), (3, 2), (4, 1), (3, 1)])
+def test_in_turn_every_task_comes_to_every_place(tasks: int, depth: int):
+    """Whatever the number of chunks: it may divide that of tasks."""
+    sampler = TaskSampler.of("round-robin", {str(n): 1 for n in range(tasks)}, 1.0, {})
+    found = [sampler.episode("mixed", depth, [0.5] * (depth + 1), turn) for turn in range(tasks)]
+    assert all({episode[place] for episode in found} == set(range(tasks)) for place in range(depth + 1))
+
+
+def test_in_turn_a_held_out_task_follows_every_other():
+    sampler = TaskSampler.of("round-robin", dict.fromkeys("abc", 1), 1.0, {})
+    found = [sampler.episode("held-out", 2, [0.5] * 3, turn) for turn in range(6)]
+    assert {(episode[0], episode[-1]) for episode in found} == {
+        (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)
+    }  # fmt: skip
 
 
 def test_the_same_task_all_through_an_episode():
@@ -182,6 +198,31 @@ def test_rows_without_task_are_given_to_one_by_chunk():
     assert set(whole.tolist()) == {0, 1}
     other = [objective.prepare(rows, STEP.at(n))["task"].tolist() for n in range(5)]
     assert len({tuple(tasks) for tasks in other}) > 1
+
+
+def test_an_episode_of_plain_data_holds_no_item_twice():
+    """Ten items make two episodes of four; the next begins with another walk through them all."""
+    objective = meta({"only": classifier(bag())}, 1.0, layout=(1, 1))
+    made = objective.order(STEP, ListedData({"train": items(10)}), "train", 4)
+    batches = [made.places(number) for number in range(6)]
+    assert [{epoch for epoch, _ in batch} for batch in batches] == [{0}, {0}, {1}, {1}, {2}, {2}]
+    assert all(len({index for _, index in batch}) == 4 for batch in batches)
+    walks = [[index for batch in batches[n : n + 2] for _, index in batch] for n in (0, 2, 4)]
+    assert all(len(set(walk)) == 8 for walk in walks)
+    assert {index for walk in walks for index in walk} == set(range(10)), "what is left over changes"
+
+
+@pytest.mark.parametrize("tasks", [("a", "b"), ("only",)])
+def test_tasks_that_only_items_name_are_refused(tasks: tuple[str, ...]):
+    """A chunk of the walk would mix them, and one inner step be made on several tasks."""
+    data = ListedData({"train": [*items(9, tasks[0]), *items(9, tasks[-1])]})
+    objectives = {name: classifier(bag()) for name in tasks}
+    assert_one_error(
+        lambda: meta(objectives, 1.0).order(STEP, data, "train", 8),
+        "items name their task, and the data do not say where each task is",
+        'about(split)["tasks"]', "dataset:tasks",
+    )  # fmt: skip
+    assert meta(objectives, 0.0).order(STEP, data, "train", 8).batch == 8
 
 
 def test_plain_data_and_one_objective_at_depth_zero_keep_the_usual_order():

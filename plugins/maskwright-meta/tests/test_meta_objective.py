@@ -1,7 +1,6 @@
 """The objective: which loss, whose gradient, and what it leaves alone."""
 
 import copy
-import warnings
 
 import pytest
 import torch
@@ -19,7 +18,6 @@ from meta_cases import (
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from maskwright_testing import assert_one_error
 from maskwright_torch.contracts import Encoded, Loss
 from maskwright_torch.gradients import seed_modules
 from maskwright_torch.part import seeded
@@ -200,6 +198,21 @@ def test_recomputing_gives_the_same_gradient_with_dropout():
         assert torch.allclose(gradient, alike[1][name], atol=1e-14), name
 
 
+def test_recomputing_gives_the_same_gradient_in_bf16():
+    tasks = {"only": classifier(bag(dropout=0.4))}
+    alike = []
+    for recompute in (False, True):
+        objective = meta(copy.deepcopy(tasks), 2.0, inner={"recompute": recompute}).float()
+        batch = batch_of(objective, items(12))
+        seed_modules(STEP)
+        with torch.autocast("cpu", torch.bfloat16):
+            value = objective(batch, STEP).value
+        value.backward()
+        alike.append({name: p.grad for name, p in objective.named_parameters()})
+    for name, gradient in alike[0].items():
+        assert torch.allclose(gradient, alike[1][name], rtol=1e-3, atol=1e-7), name
+
+
 def test_inner_steps_draw_dropout_anew_unless_told_not_to():
     tasks = {"only": classifier(bag(dropout=0.5))}
     losses = {}
@@ -278,71 +291,3 @@ def test_second_order_goes_through_attention():
         assert torch.allclose(gradient, wanted[name], atol=1e-6), name
     assert any("SDPBackend.MATH" in notice for notice in objective.notices)
     assert meta({"only": classifier(bag())}, 1.0, inner={"order": "first"}).notices == []
-
-
-def test_a_part_without_second_derivative_is_named():
-    class Once(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            return x.clone()
-
-        @staticmethod
-        @torch.autograd.function.once_differentiable
-        def backward(ctx, upstream):
-            return upstream
-
-    class Fused(nn.Module):
-        def forward(self, x):
-            return Once.apply(x * x)
-
-    encoder = bag()
-    encoder.layers.append(Fused())
-    objective = meta({"only": classifier(encoder)}, 1.0)
-    batch = batch_of(objective, items(8))
-    assert_one_error(
-        lambda: objective(batch, STEP),
-        'order = "second" needs second derivatives, and a part has none', "objective:meta, BagOfWords",
-        "once_differentiable", "objective.order=first",
-    )  # fmt: skip
-    straight = meta({"only": classifier(encoder)}, 1.0, inner={"order": "first"})
-    assert gradients(straight, batch)["tasks.only.head.weight"] is not None
-
-
-def test_exploding_inner_steps_stop_or_are_left_out():
-    rate = {"rate": 1e200}
-    rows = chunks("a", "a", "a", "a")
-    objective = meta(depth=3.0, adaptation=rate)
-    assert_one_error(
-        lambda: objective(batch_of(objective, rows), STEP),
-        "on the task a ended in numbers that are none", "step 3", "inner_rate = 1e+200", "on_explosion",
-    )  # fmt: skip
-    objective = meta(depth=3.0, adaptation={**rate, "on_explosion": "skip"})
-    loss = objective(batch_of(objective, rows), STEP)
-    assert float(loss.terms["loss"].count) == 0 and float(loss.parts["skipped"]) == 1
-    loss.value.backward()
-    assert all(p.grad is None for p in objective.parameters())
-
-
-def test_without_inner_rate_the_log_says_so():
-    objective = meta(depth=1.0, adaptation={"rate": 0.0})
-    assert any("inner_rate is 0" in notice for notice in objective.notices)
-
-
-def test_a_depth_beyond_the_rows_is_refused():
-    objective = meta({"only": classifier(bag())}, 2.0, layout=(1, 1))
-    assert_one_error(
-        lambda: objective(batch_of(objective, items(8)), STEP),
-        "the depth is 2, and batches are laid out for 1 inner steps", "deepest=2",
-    )  # fmt: skip
-
-
-def test_a_name_that_a_batch_has_already_is_refused():
-    assert_one_error(lambda: meta({"rows": classifier(bag())}, 0.0), '"rows" is no name for a task', "as =")
-
-
-def test_a_pass_and_its_gradient_warn_of_nothing():
-    objective = meta(depth=2.0)
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        gradients(objective, batch_of(objective, chunks("a", "b", "a")))
-    assert [str(warning.message) for warning in said] == []

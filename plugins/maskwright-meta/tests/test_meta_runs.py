@@ -121,6 +121,12 @@ def unfinished(whole: Path, out: Path) -> Path:
     return out
 
 
+def test_episodes_of_one_row_are_trained_on(tmp_path: Path):
+    """The trial before the first step takes a batch of batches as it is."""
+    run(two_tasks(), tmp_path / "run", {"steps": 1, "objective.depth": 0, "objective.episodes": 16})
+    assert (1, "train/loss") in values(tmp_path / "run")
+
+
 def test_two_processes_equal_one(tmp_path: Path):
     """Episodes are dealt whole, so that the result is that of one process."""
     recipe = two_tasks() | {"precision": "fp64"}

@@ -34,14 +34,17 @@ class Order:
     batch: int
     unit: int = 1
     """Rows that stay together when a batch is cut into pieces."""
+    whole: bool = False
+    """No unit reaches into the next epoch, so it holds no item twice; what an epoch has left over then is not seen."""
 
     def places(self, number: int) -> list[tuple[int, int]]:
         """(epoch, index) of each row of batch `number`."""
         found = []
+        length = self.count - self.count % self.unit if self.whole else self.count
         place, end = number * self.batch, (number + 1) * self.batch
         while place < end:
-            epoch, first = divmod(place, self.count)
-            last = min(first + end - place, self.count)
+            epoch, first = divmod(place, length)
+            last = min(first + end - place, length)
             order = _order(self.step.at(epoch).stream("order"), self.count)
             found += [(epoch, index) for index in order[first:last]]
             place += last - first

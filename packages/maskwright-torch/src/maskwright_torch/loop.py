@@ -129,7 +129,7 @@ def visit_of(trainer: Trainer) -> Visit:
     batches = trainer.batches
     return Visit(
         batches.data, batches.split, batches.prepare, batches.step, trainer.compute, trainer.ranks,
-        trainer.run.folder,
+        trainer.run.folder, min(trainer.settings.batch, batches.data.length(batches.split)),
     )  # fmt: skip
 
 

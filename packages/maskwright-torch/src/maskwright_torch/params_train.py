@@ -71,6 +71,8 @@ class Train:
     def check_parts(self, tags):
         if self.accumulate > 1 and "whole-batch" in tags.get("objective", ()):
             yield "accumulate", "this objective compares the rows of a batch with each other: accumulate = 1"
+        if self.parallel == "ddp" and "partial-gradient" in tags.get("objective", ()):
+            yield "parallel", 'ddp waits for gradients that this objective may not have: parallel = "reduce"'
 
     def build(self):
         from maskwright_torch.train import TrainRecipe

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from maskwright.errors import UserError
 from maskwright_torch.block_shapes import Shape, shape_mistake
@@ -199,6 +200,13 @@ def _change(root: nn.Module, group: Group, change: Callable[[Tensor, int, int], 
     """Other rows for the maps that make the units, other columns for the one that reads them."""
     for path, dim, fused in [*((path, 0, group.fused) for path in group.inputs), (group.output, 1, 1)]:
         linear: Any = root.get_submodule(path)
+        if parametrize.is_parametrized(linear):
+            raise UserError(
+                f"{path} cannot get another size: its weight is computed from others",
+                where="encoder",
+                why="masks on single weights, or another parametrisation, lie on it",
+                cure="take the encoder out of the run by itself (part objective.inner.encoder), it has plain weights",
+            )
         for name in ("weight", "bias") if dim == 0 and linear.bias is not None else ("weight",):
             old = getattr(linear, name)
             new = change(old.detach(), dim, fused)

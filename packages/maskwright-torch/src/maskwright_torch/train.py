@@ -1,5 +1,6 @@
 """recipe:train: puts the parts of a training run together and takes up where an earlier process stopped."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ from torch import nn
 from maskwright.catalogue import catalogue
 from maskwright.contracts import Dataset
 from maskwright.errors import UserError
+from maskwright.parts import followed, inlined
 from maskwright.planner import Planner
 from maskwright.runs import Run
 from maskwright.schedules import warmup
 from maskwright.sources import merge
 from maskwright.step import Step
-from maskwright.tree import Node, index_of, own_tags, to_json, walk_built
+from maskwright.tree import Node, index_of, own_tags, tags_of, to_json, walk_built
 from maskwright_torch import checkpoint
 from maskwright_torch.batches import Batches, Order
 from maskwright_torch.best import best_of
@@ -43,6 +45,7 @@ class TrainRecipe:
     def _run(self, run: Run, compute: Compute, ranks: Ranks) -> None:
         params = self.params
         objective, data = params.objective, params.data
+        refuse_ranks(run, ranks)
         if ranks.is_first:
             run.fit_parts(data)
         run.folder = Path(ranks.text_from_first(str(run.folder.absolute())))
@@ -100,6 +103,19 @@ class TrainRecipe:
         trainer.best.go_on(state["best"])
         trainer.frozen = state["frozen"]
         return latest.number
+
+
+def refuse_ranks(run: Run, ranks: Ranks) -> None:
+    """UserError where a batch that has to stay together would be cut into the parts of several processes."""
+    index = index_of(run.root)
+    objective = index.get("objective")  # None: one that was made in Python and has no tags
+    if ranks.size > 1 and objective is not None and "whole-batch" in tags_of(objective, index):
+        raise UserError(
+            f"this objective compares the rows of a batch with each other, and {ranks.size} processes share it out",
+            where="objective",
+            why="each would see its own rows only, and the result would depend on how many there are",
+            cure="start it without torchrun, or switch off what compares rows",
+        )
 
 
 def steps_of(params: Any, count: int, batch: int) -> int:
@@ -174,8 +190,8 @@ def try_two_rows(trainer: Trainer) -> None:
     made = trainer.batches[0]
     if not isinstance(made, list):
         raise made.error
-    # What belongs together is not cut.
-    whole = trainer.batches.order.unit > 1
+    # What belongs together is not cut, nor a batch that holds others.
+    whole = trainer.batches.order.unit > 1 or not all(isinstance(v, torch.Tensor) for v in made[0].values())
     rows = made[0] if whole else {name: tensor[:2] for name, tensor in made[0].items()}
     before = {name: buffer.clone() for name, buffer in objective.named_buffers()}
     set_training(objective)
@@ -209,16 +225,29 @@ def offer_parts(run: Run, objective: Any) -> None:
     planner, planned = Planner(catalogue()), index_of(run.root)
     for name, found in objective.parts().items():
         if isinstance(found, Reshaped):
-            node = planned[f"objective.{found.path}"]
-            part, raw = found.module, merge(to_json(_kept_here(node)), found.settings)
-            for inner in node.walk():
-                if inner is not node and inner.source is None and "fitted" in own_tags(inner):
-                    run.save_part(name + inner.path.removeprefix(node.path), run.parts[inner.path])
+            node = followed(planned[f"objective.{found.path}"], planned)
+            raw = merge(inlined(to_json(_kept_here(node)), planned, node.path), found.settings)
+            part = found.module
+            for inside, path in _fitted_below(node, planned, node.path):
+                run.save_part(name + inside, run.parts[path])
         else:
             params, part = found
             raw = planner.to_raw(params)
         run.save_part(name, part)
         run.offer_part(name, raw)
+
+
+def _fitted_below(
+    node: Node, index: Mapping[str, Node], root: str, at: str = ""
+) -> Iterator[tuple[str, str]]:
+    """(where the part at `root` holds it, where it stands in this run) of each fitted part that it is made of."""
+    for _, child in node.children():
+        place, kept = at + child.path.removeprefix(node.path), followed(child, index)
+        if kept is not child and kept.path.startswith(f"{root}."):
+            continue  # shared inside of the part, and kept where it stands
+        if kept.source is None and "fitted" in own_tags(kept):
+            yield place, kept.path
+        yield from _fitted_below(kept, index, root, place)
 
 
 def _kept_here(node: Node) -> Node:

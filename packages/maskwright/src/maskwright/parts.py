@@ -130,9 +130,9 @@ def find_part(
             f'{run} has no part "{part}"{did_you_mean(part, [*index, *later])}',
             cure=f"its parts: {', '.join(path for path in [*index, *later] if path)}",
         )
-    found = _followed(index[later.get(part, part)], index)
+    found = followed(index[later.get(part, part)], index)
     seed, seed_path = seeds_of(root, seed)[found.path]
-    raw = _from_owners_run(found, index) or _inlined(to_json(found), index, found.path)
+    raw = _from_owners_run(found, index) or inlined(to_json(found), index, found.path)
     # Its name in a list, and how an evaluator was put to work there, stay behind.
     left = {"as"} | (set(ENTRY_KEYS) if found.entry is not None else set())
     return FoundPart({key: raw[key] for key in raw if key not in left}, part, folder, seed, seed_path)
@@ -148,7 +148,8 @@ def _will_offer(root: Node) -> dict[str, str]:
     }
 
 
-def _followed(node: Node, index: Mapping[str, Node]) -> Node:
+def followed(node: Node, index: Mapping[str, Node]) -> Node:
+    """The part that a reference stands for; any other part itself."""
     while node.is_reference and node.target in index:
         node = index[node.target]
     return node
@@ -176,20 +177,20 @@ def _from_owners_run(found: Node, index: Mapping[str, Node]) -> dict[str, Any]:
     return {}
 
 
-def _inlined(raw: Any, index: Mapping[str, Node], part: str) -> Any:
+def inlined(raw: Any, index: Mapping[str, Node], part: str) -> Any:
     """References replaced by what they stand for: outside their recipe they would point nowhere. One that stays inside
     of the part is written from its root, so that what is shared stays shared."""
     if isinstance(raw, list):
-        return [_inlined(entry, index, part) for entry in raw]
+        return [inlined(entry, index, part) for entry in raw]
     if not isinstance(raw, dict):
         return raw
     if isinstance(raw.get("ref"), str) and raw["ref"] in index:
-        target = _followed(index[raw["ref"]], index)
+        target = followed(index[raw["ref"]], index)
         name = {"as": raw["as"]} if "as" in raw else {}
         if target.path.startswith(f"{part}."):
             return {"ref": INSIDE + target.path.removeprefix(f"{part}."), **name}
-        return _inlined(to_json(target), index, part) | name
-    return {key: _inlined(value, index, part) for key, value in raw.items()}
+        return inlined(to_json(target), index, part) | name
+    return {key: inlined(value, index, part) for key, value in raw.items()}
 
 
 def rebased(raw: Any, path: str) -> Any:
@@ -206,8 +207,8 @@ def rebased(raw: Any, path: str) -> Any:
 def followed_path(run: Path, path: str) -> str:
     """Where a run keeps the part at `path`: a part that it holds by reference is kept where it stands itself."""
     index, words = index_of(run_tree(run)), path.split(".")
-    for count in range(1, len(words)):
+    for count in range(1, len(words) + 1):
         node = index.get(".".join(words[:count]))
         if node is not None and node.is_reference:
-            return followed_path(run, child_path(_followed(node, index).path, *words[count:]))
+            return followed_path(run, child_path(followed(node, index).path, *words[count:]))
     return path

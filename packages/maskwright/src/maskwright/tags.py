@@ -58,6 +58,7 @@ CAVEATS: dict[str, str] = {
     "per-row": "gives a value of its own to each row of a batch",
     "inexact-count": "the number hidden may differ from floor(ratio * valid + 0.5)",
     "no-double-backward": "second derivatives are not available",
+    "partial-gradient": "a pass may leave some of the trained parameters without gradient",
 }
 """Rise from every slot to the recipe; a slot may refuse them."""
 

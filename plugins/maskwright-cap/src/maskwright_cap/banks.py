@@ -2,10 +2,12 @@
 
 A snapshot is a folder `banks/NAME-STEP` of the run with `vectors.npy`, float16 (P, H) of unit length, and `labels.npy`,
 int64 (P,). P items of the training split are in a bank, the same ones in all. Which snapshots count, and what is in
-them, is part of the objective's state: files that a killed process left are written again.
+them, is part of the objective's state: files that a killed process left are written again. Those that no checkpoint
+names any more are removed.
 """
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,15 @@ from typing import Any
 import attrs
 import numpy as np
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 
+from maskwright.checkpoints import all_checkpoints
 from maskwright.errors import UserError
 from maskwright.folder import write_folder
 from maskwright.step import Step
 from maskwright_torch.noise import permutation
+from maskwright_torch.part import WEIGHTS
 from maskwright_torch.visit import Visit
 
 FOLDER = "banks"
@@ -102,6 +107,18 @@ class Banks(nn.Module):
         else:
             self.marks[0 if name == FINE else 1] = mark
         self._reopen(visit.folder, name, checked=True)
+        if name == SNAP and visit.ranks.is_first:
+            self._clear(visit.folder)
+
+    def _clear(self, run: Path) -> None:
+        """Remove the snapshots that neither this state nor a checkpoint names."""
+        needed = {int(number) for number in self.marks[2:, 0]}
+        for found in all_checkpoints(run / "checkpoints"):
+            needed |= _named_in(found.path / WEIGHTS)
+        kept = {_folder(run, SNAP, number) for number in needed}
+        for folder in (run / FOLDER).glob(f"{SNAP}-*"):
+            if folder not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _reopen(self, run: Path, name: str, checked: bool = False) -> None:
         assert self._places is not None
@@ -123,6 +140,13 @@ class Banks(nn.Module):
         labels = torch.from_numpy(np.load(folders[-1] / "labels.npy", allow_pickle=False))
         vectors = [np.load(f / "vectors.npy", mmap_mode="r", allow_pickle=False) for f in folders]
         self._open[name] = Snapshots(self._places, labels, tuple(vectors))
+
+
+def _named_in(weights: Path) -> set[int]:
+    """The steps of the snapshots that the state in a checkpoint names; other tensors of it are not read."""
+    with safe_open(weights, "pt") as file:
+        names = [name for name in file.keys() if name.endswith("banks.marks")]  # noqa: SIM118
+        return {int(number) for name in names for number in file.get_tensor(name)[2:, 0]}
 
 
 def _folder(run: Path, name: str, number: int) -> Path:

@@ -1,7 +1,7 @@
 """objective:cap — prune an encoder while another objective trains it, and hold on to what larger models knew.
 
 As in "From Dense to Sparse: Contrastive Pruning for Better Pre-trained Language Model Compression" (arXiv:2112.07198):
-before a step whose sparsity is higher than the last one, a snapshot of the encoder goes into a bank, units are scored,
+before a step whose sparsity is higher than the last one, units are scored, a snapshot of the encoder goes into a bank,
 and the lowest are closed. The loss is the inner objective's, a divergence from the teacher's scores, and contrasts with
 the banks of the pre-trained model, of the snapshots and of the teacher. With those weights at 0 it is the inner
 objective's alone, bit for bit.
@@ -9,64 +9,32 @@ objective's alone, bit for bit.
 
 import copy
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-import attrs
 import torch
 from torch import Tensor
 
 from maskwright.step import Step
 from maskwright_cap.banks import FINE, PRE, SNAP, Banks
-from maskwright_cap.choosing import next_open
+from maskwright_cap.choosing import agree, next_open
 from maskwright_cap.contrast import NO_LABEL, BankContrast, contrast_terms, softened_divergence, unit
-from maskwright_cap.gates import Gates, Per, importance, magnitudes, normalised
+from maskwright_cap.gates import Gates, importance, magnitudes, normalised
 from maskwright_cap.layers import groups_of, share_of
-from maskwright_cap.masks import Masks, Scope, kept_share
-from maskwright_cap.teachers import check_teacher, encoder_inside, require_classes
+from maskwright_cap.masks import Masks, kept_share
+from maskwright_cap.plan import KINDS, Plan
+from maskwright_cap.teachers import check_reads, check_teacher, check_width, encoder_inside, require_classes
 from maskwright_torch.contracts import ROWS, Batch, Loss, Reshaped, Term
-from maskwright_torch.features import Pool, pooled
+from maskwright_torch.features import pooled
 from maskwright_torch.inference import in_use
 from maskwright_torch.noise import permutation
 from maskwright_torch.optim import split_by_decay
 from maskwright_torch.part import Part, freeze
 from maskwright_torch.visit import Visit
 
-Criterion = Literal["first-order", "magnitude", "movement", "soft-movement"]
-Pruned = Literal["heads-and-neurons", "heads", "neurons", "weights"]
-KINDS = {
-    "heads-and-neurons": ("heads", "neurons"),
-    "heads": ("heads",),
-    "neurons": ("neurons",),
-    "weights": (),
-}
 PASSED_ON = frozenset(
     {"classes", "logits", "fill", "fields", "asked", "read", "generate", "target_losses", "order", "masker", "ratio"}
 )  # fmt: skip
 """What the inner objective offers besides its loss."""
-
-
-@attrs.frozen
-class Plan:
-    """The settings, see `params_cap.Cap`."""
-
-    pruned: Pruned
-    criterion: Criterion
-    per: Per
-    importance_items: int
-    importance_batch: int
-    floor: int
-    update_every: int
-    scope: Scope
-    score_lr: float
-    penalty: float
-    task: float
-    kd: float
-    kd_temperature: float
-    pool: Pool
-    bank_share: float
-    bank_batch: int
-    snapshots: int
-    snapshot_every: int
 
 
 class Cap(Part):
@@ -97,10 +65,20 @@ class Cap(Part):
         self._begun = False
         if teacher is not None:
             check_teacher(teacher, inner)
+        for bank, setting, held in ((FINE, "teacher", teacher), (PRE, "pretrained", pretrained)):
+            if bank in contrasts and held is not None:
+                check_width(encoder_inside(held), encoder, plan.pool, setting)
 
     @property
     def encoder(self) -> Any:
         return encoder_inside(self.inner)
+
+    @property
+    def notices(self) -> list[str]:
+        said = list(getattr(self.inner, "notices", ()))
+        if self.teacher is not None and not hasattr(self.teacher, "logits"):
+            said.append("the teacher gives no class scores: whether it was fine-tuned cannot be tested")
+        return said
 
     def __getattr__(self, name: str) -> Any:
         if name in PASSED_ON:
@@ -131,6 +109,20 @@ class Cap(Part):
         parts = {**loss.parts, "sparsity": self.gone}
         return Loss(terms, parts, loss.encoded, loss.totals, loss.logits)
 
+    def counts(self, batch: Batch, step: Step) -> Mapping[str, Tensor]:
+        """Of the terms that add up over the pieces of a batch: all but the contrasts, which want it whole."""
+        if hasattr(self.inner, "counts"):
+            found = dict(self.inner.counts(batch, step))
+        else:
+            with torch.no_grad():
+                found = {name: term.count for name, term in self.inner(batch, step).terms.items()}
+        one = torch.ones((), device=batch[ROWS].device)
+        if self.plan.kd:
+            found["kd"] = one * len(batch[ROWS])
+        if self.plan.criterion == "soft-movement":
+            found["penalty"] = one
+        return found
+
     def _divergence(self, batch: Batch, loss: Loss) -> Term:
         with torch.no_grad():
             wanted = self.teacher.logits(batch)
@@ -158,16 +150,27 @@ class Cap(Part):
         """Fill banks, measure importance, change what is pruned."""
         if not self._begun:
             self._begin(visit)
-        share = float(self.sparsity(step.progress))
-        turn = step.number % self.plan.update_every == 0 and share != float(self.reached)
-        if self.contrasts:
-            every = self.plan.snapshot_every
-            snap = turn if every == 0 else step.number % every == 0
-            self._fill_banks(visit, step, snap and step.number > 0)
-        if turn:
-            self._prune(visit, step, share)
+        self._fill_banks(visit, step, self._lacking())
+        # Progress never reaches 1: the last step asks for the end of the schedule.
+        last = step.done >= 1
+        look = last or step.number % self.plan.update_every == 0
+        share = float(self.sparsity(1.0 if last else step.progress))
+        changed = look and share != float(self.reached)
+        scores = self._scores(visit, step.fork("prune")) if changed and self.gates is not None else []
+        if SNAP in self.contrasts and step.number > 0 and self._is_moment(visit, step, changed):
+            self._fill_banks(visit, step, {SNAP: self.encoder})
+        # Units that are gone stay gone; which weights are kept follows their scores, also while the share stays.
+        if changed or (look and self.masks is not None):
+            self._prune(visit, step, share, scores)
             self.reached.fill_(share)
             self.gone.fill_(self.share_gone())
+
+    def _is_moment(self, visit: Visit, step: Step, changed: bool) -> bool:
+        """For a snapshot. Weights change at almost every look: of them one is taken as each epoch begins."""
+        every = self.plan.snapshot_every
+        if every:
+            return step.number % every == 0
+        return changed if self.masks is None else visit.begins_epoch(step.number)
 
     def after_step(self, step: Step) -> None:
         """What is pruned stays zero, whatever the optimiser remembers; masks are multiplied in at the end."""
@@ -179,18 +182,22 @@ class Cap(Part):
     def _begin(self, visit: Visit) -> None:
         if self.teacher is not None:
             check_teacher(self.teacher, self.inner, visit)
+        if self.pretrained is not None:
+            check_reads(self.pretrained, self.inner, visit, "pretrained")
         if self.contrasts:
             self.banks.open(visit, self.plan.bank_share)
         self._begun = True
 
-    def _fill_banks(self, visit: Visit, step: Step, snap: bool) -> None:
+    def _lacking(self) -> dict[str, Any]:
+        """The banks that are filled once and are still empty, with what encodes for them."""
         wanted = {}
         if FINE in self.contrasts and self.banks.get(FINE) is None:
             wanted[FINE] = encoder_inside(self.teacher)
         if PRE in self.contrasts and self.banks.get(PRE) is None:
             wanted[PRE] = self.encoder if self.pretrained is None else self.pretrained
-        if SNAP in self.contrasts and snap:
-            wanted[SNAP] = self.encoder
+        return wanted
+
+    def _fill_banks(self, visit: Visit, step: Step, wanted: Mapping[str, Any]) -> None:
         for name, encoder in wanted.items():
 
             def encode(batch: Batch, encoder: Any = encoder) -> Tensor:
@@ -204,16 +211,18 @@ class Cap(Part):
             require_classes(bank.labels)
 
     @torch.no_grad()
-    def _prune(self, visit: Visit, step: Step, share: float) -> None:
+    def _prune(self, visit: Visit, step: Step, share: float, scores: list[Tensor]) -> None:
+        """`scores`: for each gate (count,); masks on weights know their own."""
         plan, step = self.plan, step.fork("prune")
         if self.masks is not None:
             if plan.criterion == "soft-movement":
                 self.masks.keep_above(share)
             else:
-                self.masks.keep_best(self.encoder, 1.0 - share, plan.scope, self.chooser, step)
+                # The same draws at every look: a masker that goes by chance would else choose others in a hold.
+                self.masks.keep_best(self.encoder, 1.0 - share, plan.scope, self.chooser, step.at(0))
+            agree(visit.ranks, [mask.keep for mask in self.masks.masks])  # type: ignore[misc]
             return
         assert self.gates is not None
-        scores = self._scores(visit, step)
         lacking = 0
         for kind in self.gates.kinds:
             gates = self.gates.of_kind(kind)
@@ -232,6 +241,7 @@ class Cap(Part):
             for gate, value in zip(gates, now, strict=True):
                 gate.open.copy_(value)
         self.held_back.fill_(lacking)
+        agree(visit.ranks, [gate.open for gate in self.gates.gates])  # type: ignore[misc]
         self.gates.settle(self.encoder)
 
     def _scores(self, visit: Visit, step: Step) -> list[Tensor]:

@@ -1,6 +1,6 @@
 """Which units are pruned next: scores of all layers in one row, shown to a masker as units that can be hidden."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from maskwright.step import Step
 from maskwright_torch.contracts import Units
 from maskwright_torch.masking import counts_of, hide_lowest
+from maskwright_torch.ranks import Ranks
 
 SORTED = 4096
 """Up to so many units a row are sorted; of more, the edge between the lowest and the rest is searched for."""
@@ -66,3 +67,11 @@ def next_open(
     now = before & ~gone
     lacking = max(closed - int((~now).sum()), 0)
     return list(now.split([len(score) for score in scores])), lacking
+
+
+def agree(ranks: Ranks, chosen: Iterable[Tensor]) -> None:
+    """In place, bool: what rank 0 has chosen. Elsewhere a last bit may have put two units in the other order."""
+    if ranks.size > 1:
+        for own in chosen:
+            told = own.to(torch.uint8) * int(ranks.is_first)
+            own.copy_(ranks.sum(told).bool())

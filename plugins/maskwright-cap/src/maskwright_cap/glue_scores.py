@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from maskwright.contracts import Dataset, Findings
 from maskwright.step import Step
-from maskwright_torch.features import labelled
+from maskwright_torch.features import Labelled, labelled
 from maskwright_torch.inference import in_batches, in_use
 from maskwright_torch.judging import item_rows
 
@@ -29,6 +29,9 @@ class GlueScores:
 
     def evaluate(self, subject: Any, data: Dataset, step: Step) -> Findings:
         asked = labelled(data, self.split, step, WHERE)
+        judged = (
+            asked.labels >= 0
+        )  # public test splits of GLUE have -1: predictions are wanted, scores cannot be had
         with in_use(subject):
             chances = torch.cat(
                 [
@@ -38,12 +41,18 @@ class GlueScores:
             )
         predicted = chances.argmax(dim=1).numpy()
         expected = (chances @ torch.arange(chances.shape[1], dtype=torch.float64)).numpy()
-        lines = [f"{number}\t{label}" for number, label in enumerate(predicted.tolist())]
+        names = data.about(self.split).get("classes", ())
+        said = [str(names[label]) if label < len(names) else str(label) for label in predicted.tolist()]
+        lines = [f"{number}\t{name}" for number, name in enumerate(said)]
+        notes = ["f1 is that of class 1 where there are two, else the mean over classes"]
+        if hidden := int((~judged).sum()):
+            notes.append(f"{hidden} of {len(judged)} items have no label: they are predicted and not judged")
+        known = Labelled([asked.items[place] for place in np.flatnonzero(judged)], asked.labels[judged])
         return Findings(
-            scores(asked.labels, predicted, expected),
-            rows=item_rows(asked, predicted),
+            scores(known.labels, predicted[judged], expected[judged]) if len(known.items) else {},
+            rows=item_rows(known, predicted[judged]),
             files={"predictions.tsv": ("index\tprediction\n" + "\n".join(lines) + "\n").encode()},
-            notes=["f1 is that of class 1 where there are two, else the mean over classes"],
+            notes=notes,
         )
 
 

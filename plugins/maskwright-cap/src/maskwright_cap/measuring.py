@@ -10,7 +10,7 @@ import torch
 from maskwright.contracts import Dataset, Findings, items_of
 from maskwright.errors import UserError
 from maskwright.step import Step
-from maskwright_cap.pruned_sides import Sides, count_of, dense_bytes, in_blocks, packed_bytes, sides_of
+from maskwright_cap.pruned_sides import Sides, count_of, dense_bytes, in_blocks, sides_of
 from maskwright_torch.inference import in_use, prepared
 
 Metrics = Mapping[str, Literal["max", "min"]]
@@ -19,7 +19,9 @@ Metrics = Mapping[str, Literal["max", "min"]]
 class Sparsity:
     """Counts what is gone: of the blocks alone, as papers do, and of the whole model."""
 
-    metrics: ClassVar[Metrics] = {"encoder_sparsity": "max", "model_sparsity": "max", "parameters": "min"}
+    metrics: ClassVar[Metrics] = {
+        "encoder_sparsity": "max", "model_sparsity": "max", "parameters": "min", "held_back": "min",
+    }  # fmt: skip
 
     def evaluate(self, subject: Any, data: Dataset, step: Step) -> Findings:
         sides = sides_of(subject, "evaluator:sparsity")
@@ -30,12 +32,13 @@ class Sparsity:
             gone = sum(int((~mask.keep).sum()) for mask in sides.masks)
             table, title = weights_table(sides), "what is left of each matrix"
         whole = count_of(sides.dense) + sides.beside
+        held = int(getattr(subject, "held_back", 0))
         values = {
             "encoder_sparsity": gone / max(in_blocks(sides.dense), 1),
             "model_sparsity": gone / max(whole, 1),
             "parameters": float(whole - gone),
+            "held_back": float(held),
         }
-        held = int(getattr(subject, "held_back", 0))
         notes = [f"{held} units stay because of the floor of heads in each layer"] if held else []
         return Findings(values, tables={title: table}, notes=notes)
 
@@ -63,14 +66,14 @@ class SizeOnDisk:
 
     def evaluate(self, subject: Any, data: Dataset, step: Step) -> Findings:
         sides = sides_of(subject, "evaluator:size-on-disk")
-        dense, pruned = dense_bytes(sides.dense), packed_bytes(sides)
-        values = {
-            "dense_bytes": float(dense),
-            "pruned_bytes": float(pruned),
-            "times_smaller": dense / max(pruned, 1),
-        }
-        how = "safetensors" if sides.has_shape else "the weights that are kept, and a bit for each weight"
-        return Findings(values, notes=[f"pruned_bytes: {how}"])
+        dense = dense_bytes(sides.dense)
+        values = {"dense_bytes": float(dense)}
+        if not sides.has_shape:
+            return Findings(
+                values, notes=["single weights were pruned: the file holds their zeros, and is no smaller"]
+            )
+        pruned = dense_bytes(sides.small)
+        return Findings(values | {"pruned_bytes": float(pruned), "times_smaller": dense / max(pruned, 1)})
 
 
 class Latency:

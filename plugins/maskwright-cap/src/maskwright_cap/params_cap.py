@@ -56,7 +56,9 @@ class Cap:
     importance_items: int = setting(0, ge=0, help="training items that importance is measured on; 0: all")
     importance_batch: int = setting(32, ge=1, help="items of one gradient there")
     floor: int = setting(1, ge=0, help="heads that stay in each layer")
-    update_every: int = setting(1, ge=1, help="steps between two looks at the schedule")
+    update_every: int = setting(
+        1, ge=1, help="steps between two looks at the schedule; the last step looks too"
+    )
     scope: Literal["matrix", "all"] = setting(
         "matrix", help="of weights: the share of each matrix, or of all together"
     )
@@ -64,7 +66,10 @@ class Cap:
     penalty: float = setting(0.0, ge=0, help="soft-movement: weight of the mean sigmoid(score), at the end")
 
     teacher: Any = slot(
-        ("objective", "encoder"), optional=True, needs={"torch"}, help="fine-tuned, from a run; only used"
+        ("objective", "encoder"),
+        optional=True,
+        needs={"torch"},
+        help="fine-tuned, from a run; only used. Of a bare encoder that cannot be tested",
     )
     pretrained: Any = slot(
         "encoder", optional=True, needs={"torch", "pooled"},
@@ -91,13 +96,14 @@ class Cap:
     bank_share: float = setting(1.0, gt=0, le=1, help="share of the training items that are in the banks")
     bank_batch: int = setting(64, ge=1, help="items that are encoded for a bank at a time")
     snapshots: int = setting(9, ge=1, help="newest snapshots that are contrasted with")
-    snapshot_every: int = setting(0, ge=0, help="steps between snapshots; 0: one before each pruning")
+    snapshot_every: int = setting(
+        0, ge=0, help="steps between snapshots; 0: one before each pruning, of weights one an epoch"
+    )
 
     default_pipeline = ""
 
     def tags(self):
-        several = self._contrasts() or self.kd or self.criterion == "soft-movement"
-        return {"stateful"} | ({"whole-batch"} if several else set())
+        return {"stateful"} | ({"whole-batch"} if self._contrasts() else set())
 
     def check(self):
         learned = self.criterion in ("movement", "soft-movement")
@@ -165,8 +171,8 @@ class Cap:
 
     def build(self):
         from maskwright_cap.cap import Cap as Built
-        from maskwright_cap.cap import Plan
         from maskwright_cap.contrast import BankContrast
+        from maskwright_cap.plan import Plan
 
         words = {"pre": "prc", "snap": "snc", "fine": "fic"}
         contrasts = {

@@ -21,6 +21,14 @@ class TopicAttributes:
         0, ge=0, help="another number, other chains; sentences are drawn by the run's seed"
     )
 
+    def check(self):
+        # A fifth of the words is divided among the attributes; see Language in topic_attributes.
+        if self.words < 5 * self.attributes:
+            yield (
+                "attributes",
+                f"{self.attributes} attributes need a word each out of a fifth of all: words >= {5 * self.attributes}",
+            )
+
     def build(self, seed: int):
         from maskwright_cap.topic_attributes import Language
         from maskwright_cap.topic_attributes import TopicAttributes as Built

@@ -39,8 +39,7 @@ def sides_of(subject: Any, where: str) -> Sides:
         if subject.gates is None:
             assert subject.masks is not None
             return Sides(encoder, encoder, tuple(subject.masks.masks), beside)  # type: ignore[arg-type]
-        everything = [torch.arange(group.count) for group in subject.gates.all_groups]
-        return Sides(encoder.compact(everything), subject.compacted(), (), beside)
+        return Sides(_without_gates(encoder), subject.compacted(), (), beside)
     if hasattr(encoder, "widened"):
         return Sides(encoder.widened(), encoder, (), beside)
     raise UserError(
@@ -48,6 +47,13 @@ def sides_of(subject: Any, where: str) -> Sides:
         where=where,
         cure='a run of objective:cap, or its part "compact"',
     )
+
+
+def _without_gates(encoder: Any) -> Any:
+    """A copy, as it was before anything was removed, also in an earlier run."""
+    if hasattr(encoder, "widened"):
+        return encoder.widened()
+    return encoder.compact([torch.arange(group.count) for group in encoder.prunable()])
 
 
 def count_of(module: nn.Module) -> int:
@@ -67,16 +73,6 @@ def in_blocks(encoder: Any) -> int:
 def dense_bytes(encoder: nn.Module) -> int:
     """Size of its weights as a file."""
     return len(save(plain_state(encoder)))
-
-
-def packed_bytes(sides: Sides) -> int:
-    """Size of what is left as a file; of masked weights the values that are kept, and a bit for each weight."""
-    if sides.has_shape:
-        return dense_bytes(sides.small)
-    kept = sum(int(mask.keep.sum()) for mask in sides.masks)
-    total = sum(mask.keep.numel() for mask in sides.masks)
-    width = next(sides.dense.parameters()).element_size()
-    return dense_bytes(sides.dense) - (total - kept) * width + -(-total // 8)
 
 
 def plain_state(module: nn.Module) -> State:

@@ -1,4 +1,4 @@
-"""Teachers, and what makes one unfit: another task, another tokenizer, no training."""
+"""Teachers and pre-trained encoders, and what makes one unfit: another task, tokenizer or width, no training."""
 
 import warnings
 from typing import Any
@@ -9,6 +9,7 @@ from torch import Tensor
 from maskwright.errors import UserError
 from maskwright_cap.layers import WHERE
 from maskwright_torch.batches import collate
+from maskwright_torch.features import Pool
 from maskwright_torch.inference import in_use
 from maskwright_torch.visit import Visit
 
@@ -40,16 +41,31 @@ def check_teacher(teacher: Any, student: Any, visit: Visit | None = None) -> Non
         )
     if visit is None:
         return
-    _same_batches(teacher, student, visit)
+    check_reads(teacher, student, visit, "teacher")
     if others is not None:
         _has_learned(teacher, visit)
 
 
-def _same_batches(teacher: Any, student: Any, visit: Visit) -> None:
+def check_width(held: Any, student: Any, pool: Pool, setting: str) -> None:
+    """UserError where the vectors of two encoders cannot be compared."""
+    name = "pooled_width" if pool == "own" else "width"
+    theirs, own = getattr(held, name), getattr(student, name)
+    if theirs != own:
+        raise UserError(
+            f"the {setting} gives vectors of {theirs} numbers, the student of {own}",
+            where=f"{WHERE}, setting {setting}",
+            why="a contrast compares the two",
+            cure="one of the same width; or without that contrast: prc=false for pretrained, fic=false for teacher",
+        )
+
+
+def check_reads(held: Any, student: Any, visit: Visit, setting: str) -> None:
     """Both read what the student's encoder prepares, so both must mean the same by it."""
+    if not hasattr(held, "encoder"):
+        student = encoder_inside(student)
     places = list(range(min(visit.length, 4)))
     items = visit.items(places)
-    known, own = (collate(items, places, part.prepare, visit.step) for part in (teacher, student))
+    known, own = (collate(items, places, part.prepare, visit.step) for part in (held, student))
     differing = [
         name
         for name in sorted(known.keys() | own.keys())
@@ -57,8 +73,8 @@ def _same_batches(teacher: Any, student: Any, visit: Visit) -> None:
     ]
     if differing:
         raise UserError(
-            "the teacher reads the training items in another way than the student",
-            where=f"{WHERE}, setting teacher",
+            f"the {setting} reads the training items in another way than the student",
+            where=f"{WHERE}, setting {setting}",
             why=f"their batches differ in {', '.join(differing)}: another tokenizer, length or picture size",
             cure="take both from runs with the same codec and settings; a tokenizer is fitted once and then reused",
         )

@@ -65,9 +65,10 @@ class AdaptationCurve:
         values, table = {}, []
         for shots in self.shots:
             found = np.array([p.accuracy for p in points if p.shots == shots])  # (tasks × seeds, steps)
-            for number, accuracy in zip(self.budget.steps, found.T, strict=True):
+            errors = standard_error(found, len(chosen)).tolist()
+            for number, accuracy, error in zip(self.budget.steps, found.T, errors, strict=True):
                 values[f"accuracy/{_shots(shots)}/{number}-steps"] = float(accuracy.mean())
-                table.append(self._row(shots, number, accuracy))
+                table.append(self._row(shots, number, accuracy, error))
             values[f"area/{_shots(shots)}"] = area(self.budget.steps, found.mean(axis=0).tolist())
         cost = self._cost(subject, step)
         return Findings(
@@ -121,8 +122,7 @@ class AdaptationCurve:
         taken = set(known)
         return known, [int(n) for n in order if n not in taken][: self.most or None]
 
-    def _row(self, shots: int, steps: int, accuracy: np.ndarray) -> dict[str, Any]:
-        error = float(accuracy.std(ddof=1) / math.sqrt(len(accuracy))) if len(accuracy) > 1 else 0.0
+    def _row(self, shots: int, steps: int, accuracy: np.ndarray, error: float) -> dict[str, Any]:
         return {
             "shots": shots or "all", "steps": steps, "gradient evaluations": steps,
             "accuracy": float(accuracy.mean()), "s.e.": error, "lowest": float(accuracy.min()),
@@ -154,7 +154,7 @@ class AdaptationCurve:
         series = []
         for shots in self.shots:
             found = np.array([p.accuracy for p in points if p.shots == shots])
-            error = found.std(axis=0) / math.sqrt(len(found))
+            error = standard_error(found, len({p.task for p in points}))
             line = zip(self.budget.steps, found.mean(axis=0).tolist(), error.tolist(), strict=True)
             series.append(Series(_shots(shots), list(line)))
         drawn = line_chart(series, "steps of fine-tuning", "accuracy")
@@ -163,6 +163,17 @@ class AdaptationCurve:
 
 def _shots(count: int) -> str:
     return f"{count}-shots" if count else "all-shots"
+
+
+def standard_error(accuracy: np.ndarray, tasks: int) -> np.ndarray:
+    """Of the mean over tasks, after each number of steps; of a single task, over its draws of labels.
+
+    `accuracy`: (tasks × seeds, steps). Draws of one task are not independent of each other, so each task counts once.
+    """
+    found = accuracy.reshape(tasks, -1, accuracy.shape[1]).mean(axis=1) if tasks > 1 else accuracy
+    if len(found) == 1:
+        return np.zeros(found.shape[1])
+    return found.std(axis=0, ddof=1) / math.sqrt(len(found))
 
 
 def area(steps: Sequence[int], accuracy: Sequence[float]) -> float:

@@ -42,6 +42,17 @@ def tasks_in(data: Dataset, split: str) -> dict[str, tuple[int, int]]:
     return places
 
 
+def check_untold(data: Dataset, split: str, step: Step) -> None:
+    """UserError where items name their task and the data do not say where tasks are: chunks would mix them."""
+    if data.length(split) and "task" in data.item(split, 0, step):
+        raise UserError(
+            "items name their task, and the data do not say where each task is",
+            where="data",
+            why='an inner step is made on one task, so whole tasks have to be found: about(split)["tasks"]',
+            cure="put each task into a set of its own under dataset:tasks, or train at depth 0 with deepest = 0",
+        )
+
+
 def sizes_of(tasks: Mapping[str, tuple[int, int]]) -> dict[str, int]:
     """Family -> items of all its tasks."""
     sizes: dict[str, int] = {}

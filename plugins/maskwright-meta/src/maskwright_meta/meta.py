@@ -16,9 +16,10 @@ from maskwright.contracts import Dataset
 from maskwright.errors import UserError, did_you_mean
 from maskwright.step import Step
 from maskwright_meta.adapted import adapted_keys
-from maskwright_meta.episode_order import check_held_out, episode_order, sizes_of, tasks_in
+from maskwright_meta.episode_order import check_held_out, check_untold, episode_order, sizes_of, tasks_in
 from maskwright_meta.layout import Layout
 from maskwright_meta.rates import LearnedRates
+from maskwright_meta.recompute import default_draws, put_draws
 from maskwright_meta.sampling import Episode, Sampling, TaskSampler
 from maskwright_meta.simulation import Adaptation, Simulation
 from maskwright_meta.task_batches import TASK, PrepareTasks, rows_of_task
@@ -105,8 +106,12 @@ class Meta(Part):
         check_held_out(self.episodes.kind, len(self.names))
         if len(self.names) == 1 and layout.deepest == 0:
             return Order(step, data.length(split), batch)
-        self._use_chunk(layout.rows_of_chunk(batch))
-        return Order(step, data.length(split), batch, unit=self.chunk * layout.chunks)
+        if layout.deepest:
+            check_untold(data, split, step)
+        rows = layout.rows_of_chunk(batch)
+        self._use_chunk(rows)
+        # The loss after the inner steps is of other items than these are.
+        return Order(step, data.length(split), batch, rows * layout.chunks, whole=layout.deepest > 0)
 
     def _use_chunk(self, rows: int) -> None:
         self.chunk = rows
@@ -172,7 +177,8 @@ class Meta(Part):
 
     def spent(self, step: Step) -> int:
         """Gradient evaluations of the updates before `step`: a backward pass for each chunk that is learned from, and
-        another for each inner step that the gradient goes back through. At depth 0 an episode counts as one."""
+        another for each inner step that the gradient goes back through. The last pass counts as one, however many
+        chunks are left for it; at depth 0 that is the whole episode."""
         total = 0
         for number in range(step.number):
             depth = self.depth_at(step.at(number))
@@ -197,19 +203,21 @@ class Meta(Part):
 
     def forward(self, batch: Batch, step: Step) -> Loss:
         depth = self.depth_at(step)
+        if depth < self.episodes.layout.deepest:
+            self._try_deepest(batch, step)
         if depth == 0:
             return self._at_once(batch, step)
         simulated = Simulation(self.tasks, self.inner, self.adaptation, self._rate)
         values, inner, skipped = [], [], 0
         for chunks in self._episodes(batch):
-            steps = [one for places in chunks[:depth] for one in self._by_task(batch, places)]
-            # A task that an inner step has seen does not count where it is to be held out.
-            rest = chunks[-1:] if self.episodes.kind == "held-out" else chunks[depth:]
-            asked = list(self._by_task(batch, torch.cat(list(rest))))
             try:
-                value, losses = simulated.episode(steps, asked, step)
+                value, losses = simulated.episode(*self._parted(batch, chunks, depth), step)
             except Exploded as error:
                 self._exploded(error, step)
+                skipped += 1
+                continue
+            # Weights may be numbers still where their loss is none.
+            if self.adaptation.on_explosion == "skip" and not bool(value.isfinite()):
                 skipped += 1
                 continue
             values.append(value)
@@ -218,8 +226,7 @@ class Meta(Part):
             nothing = torch.zeros((), device=batch[ROWS].device, requires_grad=True)
             return Loss.of(nothing, nothing.detach(), self._parts(depth, nothing.detach(), skipped))
         total = torch.stack(values).sum()
-        if self.inner.takes_second_derivatives and not self._has_tried and total.requires_grad:
-            self._try_second_derivatives(total)
+        self._try_second_derivatives(total)
         parts = self._parts(depth, torch.stack(inner).mean(), skipped / (skipped + len(values)))
         return Loss.of(total, total.new_tensor(float(len(values))), parts)
 
@@ -231,15 +238,31 @@ class Meta(Part):
         return parts
 
     def _at_once(self, batch: Batch, step: Step) -> Loss:
-        """Depth 0: the rows of a task go through its objective as one batch; the mean over rows of their losses."""
+        """Depth 0: the rows that an episode has of a task go through its objective as one batch; the mean over rows.
+
+        Not all rows of the piece at once: an objective may count something else than rows, such as hidden tokens, and
+        its mean over a piece would then depend on how the batch is cut. An episode is never cut.
+        """
         if len(self.names) == 1:
             return self.tasks[self.names[0]](batch, step)
         places = torch.arange(len(batch[ROWS]), device=batch[ROWS].device)
+        episode = len(places) if self.chunk is None else self.chunk * self.episodes.layout.chunks
         values = [
-            self.tasks[name](own, step).value * len(own[ROWS]) for name, own in self._by_task(batch, places)
+            self.tasks[name](own, step).value * len(own[ROWS])
+            for part in places.split(episode)
+            for name, own in self._by_task(batch, part)
         ]
         total = torch.stack(values).sum()
         return Loss.of(total, total.new_tensor(float(len(places))))
+
+    def _parted(
+        self, batch: Batch, chunks: Sequence[Tensor], depth: int
+    ) -> tuple[list[tuple[str, Batch]], list[tuple[str, Batch]]]:
+        """The inner steps of an episode, and what its loss is asked of: (task, rows) of each."""
+        steps = [one for places in chunks[:depth] for one in self._by_task(batch, places)]
+        # A task that an inner step has seen does not count where it is to be held out.
+        rest = chunks[-1:] if self.episodes.kind == "held-out" else chunks[depth:]
+        return steps, list(self._by_task(batch, torch.cat(list(rest))))
 
     def _by_task(self, batch: Batch, places: Tensor) -> Iterator[tuple[str, Batch]]:
         """(task, its rows among those at `places`) for each task that is there."""
@@ -262,12 +285,28 @@ class Meta(Part):
     def _rate(self, name: str) -> float | Tensor:
         return self.rates(name) if self.adaptation.learned else self.adaptation.rate
 
+    def _try_deepest(self, batch: Batch, step: Step) -> None:
+        """An episode at the greatest depth, where the schedule begins below it: a run fails at once or not at all."""
+        if self._has_tried or not self.inner.takes_second_derivatives or not torch.is_grad_enabled():
+            return
+        draws = default_draws(batch[ROWS])
+        # At rate 0 nothing explodes, and the graph is the same.
+        simulated = Simulation(self.tasks, self.inner, self.adaptation, lambda name: 0.0)
+        chunks = next(self._episodes(batch))
+        value, _ = simulated.episode(*self._parted(batch, chunks, self.episodes.layout.deepest), step)
+        self._try_second_derivatives(value)
+        put_draws(draws)
+
     def _try_second_derivatives(self, total: Tensor) -> None:
         """Once, before the first step: a kernel without second derivative is found only on the way back."""
+        if self._has_tried or not self.inner.takes_second_derivatives or not total.requires_grad:
+            return
         before = {parameter: parameter.grad for parameter in self.parameters()}
         try:
             # Not autograd.grad, which walks past a node that refuses to be differentiated again.
             total.backward(retain_graph=True)
+        except torch.OutOfMemoryError:
+            raise  # a RuntimeError, too, and nobody's kernel is to blame
         except RuntimeError as error:
             parts = [getattr(task, "encoder", task) for task in self.tasks.values()]
             raise UserError(

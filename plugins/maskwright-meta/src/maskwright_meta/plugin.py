@@ -20,7 +20,7 @@ _PAPER = "arXiv:2004.05568"
 def maskwright_objectives():
     yield Component(
         "meta", "maskwright_meta.params_objectives:Meta", "a loss after k steps of simulated fine-tuning",
-        provides={"torch"}, paper=_PAPER,
+        provides={"torch", "partial-gradient"}, paper=_PAPER,
     )  # fmt: skip
 
 

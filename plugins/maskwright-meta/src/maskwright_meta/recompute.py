@@ -67,11 +67,11 @@ class _Kept:
 
 
 class _Step(torch.autograd.Function):
-    """A step as one function of many tensors; dropout draws the same on the way back."""
+    """A step as one function of many tensors; on the way back dropout draws the same, in the same precision."""
 
     @staticmethod
     def forward(ctx: Any, replay: Callable[..., Any], kept: _Kept, *inputs: Tensor) -> Any:
-        ctx.replay, ctx.draws = replay, _draws(inputs)
+        ctx.replay, ctx.draws, ctx.precision = replay, default_draws(*inputs), _precision(inputs[0])
         ctx.save_for_backward(*inputs)
         results, kept.loss, optimiser = replay(_leaves(inputs))
         kept.places, kept.counts = list(results), optimiser.counts
@@ -81,10 +81,12 @@ class _Step(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *upstream: Tensor) -> Any:
         inputs = _leaves(ctx.saved_tensors)
-        after = _draws(inputs)
-        _put_draws(ctx.draws)
-        results, _, _ = ctx.replay(inputs)
-        _put_draws(after)
+        after = default_draws(*inputs)
+        put_draws(ctx.draws)
+        # The engine goes back outside of autocast.
+        with torch.autocast(**ctx.precision):
+            results, _, _ = ctx.replay(inputs)
+        put_draws(after)
         wanted = [tensor for tensor in inputs if tensor.requires_grad]
         pairs = [(r, u) for r, u in zip(results.values(), upstream, strict=True) if r.requires_grad]
         found = iter(
@@ -97,13 +99,23 @@ def _leaves(tensors: Sequence[Tensor]) -> list[Tensor]:
     return [tensor.detach().requires_grad_(tensor.requires_grad) for tensor in tensors]
 
 
-def _draws(tensors: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
-    """Where the default generators are."""
+def _precision(tensor: Tensor) -> dict[str, Any]:
+    """What autocast does now, where `tensor` is."""
+    device = tensor.device.type
+    return {
+        "device_type": device,
+        "dtype": torch.get_autocast_dtype(device),
+        "enabled": torch.is_autocast_enabled(device),
+    }
+
+
+def default_draws(*tensors: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Where the default generators are that parts on the device of `tensors` draw from."""
     on_gpu = any(tensor.is_cuda for tensor in tensors)
     return torch.get_rng_state(), torch.cuda.get_rng_state() if on_gpu else None
 
 
-def _put_draws(draws: tuple[Tensor, Tensor | None]) -> None:
+def put_draws(draws: tuple[Tensor, Tensor | None]) -> None:
     torch.set_rng_state(draws[0])
     if draws[1] is not None:
         torch.cuda.set_rng_state(draws[1])

@@ -48,13 +48,16 @@ class TaskSampler:
         return list(accumulate(self.chances))
 
     def episode(self, kind: Episode, depth: int, draws: Sequence[float], turn: int) -> list[int]:
-        """Tasks of the `depth` inner steps, then that of the loss after them. `draws`: depth + 1 numbers."""
+        """Tasks of the `depth` inner steps, then that of the loss after them. `draws`: depth + 1 numbers.
+
+        In turn, the next episode begins one task later, so that every task comes to every place.
+        """
         if kind == "same":
             return [self.draw(draws[-1], turn)] * (depth + 1)
         if kind == "mixed":
-            return [self.draw(u, turn * (depth + 1) + place) for place, u in enumerate(draws)]
+            return [self.draw(u, turn + place) for place, u in enumerate(draws)]
         asked = self.draw(draws[-1], turn)
-        inner = [self.draw(u, turn * depth + place, {asked}) for place, u in enumerate(draws[:-1])]
+        inner = [self.draw(u, turn + place, {asked}) for place, u in enumerate(draws[:-1])]
         return [*inner, asked]
 
 

@@ -16,7 +16,10 @@ def task_files(path: Path, test_share: float) -> TaskRows:
     classes_of: dict[str, list[str]] = {}
     for name, splits in files_of(path).items():
         rows = _split(
-            {split: [row for file in files for row in rows_in(file)] for split, files in splits.items()},
+            {
+                split: [row for file in files for row in rows_in(file, split)]
+                for split, files in splits.items()
+            },
             test_share,
         )
         if not rows.get("train"):
@@ -43,7 +46,7 @@ def task_files(path: Path, test_share: float) -> TaskRows:
 
 def _split(rows: Mapping[str, Sequence[Row]], test_share: float) -> dict[str, list[Row]]:
     """Rows of files that name no split are trained on; without a test file a share of those is held back."""
-    found = {split: list(own) for split, own in rows.items() if split}
+    found = {split: list(own) for split, own in rows.items() if split and own}
     found["train"] = [*found.get("train", []), *rows.get("", [])]
     if "test" not in found and test_share:
         held = [row for row in found["train"] if _share(row.text) < test_share]

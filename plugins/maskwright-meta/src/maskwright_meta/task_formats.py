@@ -1,7 +1,8 @@
 """Labelled sets as they are published, one file at a time: rows with a text or two, and a label in words.
 
 .jsonl  {"text" or "text_a", "text_b", "label"}, or SNLI's {"sentence1", "sentence2", "gold_label"}; "-" is dropped
-.tsv    GLUE: a header with sentence, sentence1/2, question1/2, question or text, and label; CoLA has none
+.tsv    GLUE: a header with sentence, sentence1/2, question1/2, question and sentence or text, and label; MRPC's
+        names; CoLA has no header. A test file without labels counts as not there
 .json   CLOTH: {"article", "options", "answers"}; each option in its blank is a row, right or wrong
 """
 
@@ -21,11 +22,11 @@ SUFFIXES = (".jsonl", ".tsv", ".json")
 SPLITS = {"train": "train", "dev": "val", "val": "val", "validation": "val", "valid": "val", "test": "test"}
 
 NO_GOLD = "-"
-"""SNLI's label of pairs that its annotators did not agree on."""
+"""SNLI's label of pairs that its annotators did not agree on; -1 where labels are numbers."""
 
-FIRST = ("text", "text_a", "sentence", "sentence1", "question1", "question", "premise")
-SECOND = ("text_b", "sentence2", "question2", "sentence", "hypothesis")
-LABEL = ("label", "gold_label", "is_duplicate")
+FIRST = ("text", "text_a", "question", "sentence", "sentence1", "question1", "premise", "#1 String")
+SECOND = ("text_b", "sentence2", "question2", "sentence", "hypothesis", "#2 String")
+LABEL = ("label", "gold_label", "is_duplicate", "Quality")
 BLANK = re.compile(r"(?<!\S)_+(?=\W|$)")
 
 
@@ -70,17 +71,23 @@ def files_of(folder: Path) -> dict[str, dict[str, list[Path]]]:
 def _in_folder(folder: Path) -> dict[str, list[Path]]:
     splits: dict[str, list[Path]] = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix in SUFFIXES):
-        words = [
-            path.stem.lower().partition("_")[0],
-            *(part.lower() for part in path.relative_to(folder).parts[:-1]),
-        ]
+        folders = [part.lower() for part in path.relative_to(folder).parts[:-1]]
+        words = [*re.split(r"[_.\-]", path.stem.lower()), *folders]  # snli_1.0_dev, dev_matched, dev/high/1
         split = next((SPLITS[word] for word in words if word in SPLITS), "")
         splits.setdefault(split, []).append(path)
+    if len(splits) > 1 and "" in splits:
+        odd = ", ".join(str(path.relative_to(folder)) for path in splits[""][:3])
+        raise UserError(
+            f"some files of a task name their split, and others do not: {odd}",
+            where=str(folder),
+            why=f"a split is a word of the name of a file or of its folder: {', '.join(SPLITS)}",
+            cure="rename them, or take them out",
+        )
     return splits
 
 
-def rows_in(path: Path) -> Iterator[Row]:
-    """UserError with file and line for what is no labelled text."""
+def rows_in(path: Path, split: str = "") -> Iterator[Row]:
+    """UserError with file and line for what is no labelled text. A table without labels has no rows for `test`."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -89,6 +96,8 @@ def rows_in(path: Path) -> Iterator[Row]:
         ) from None
     if not text.strip():
         raise UserError(f"{path} is empty", where=str(path), cure="leave it out, or put the data in")
+    if path.suffix == ".tsv" and split == "test" and _lacks_labels(_header(text)):
+        return
     reader = {".jsonl": _json_lines, ".tsv": _tsv, ".json": _cloth}[path.suffix]
     for row in reader(path, text):
         if row.label != NO_GOLD:
@@ -100,14 +109,19 @@ def has_pairs(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     try:
-        paths = [path for splits in files_of(folder).values() for own in splits.values() for path in own]
-        return any(next(rows_in(path), Row("", "", "")).other is not None for path in paths)
+        found = [
+            (path, split)
+            for splits in files_of(folder).values()
+            for split, own in splits.items()
+            for path in own
+        ]
+        return any(next(rows_in(*place), Row("", "", "")).other is not None for place in found)
     except UserError:
         return False  # reading it for the run will say so
 
 
 def _json_lines(path: Path, text: str) -> Iterator[Row]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             where = f"{path}, line {number}"
             yield _picked(_object(line, where), where)
@@ -145,13 +159,25 @@ def _picked(record: Mapping[str, Any], where: str) -> Row:
             cure=f"give every row a {lacking}",
         )
     second = next((name for name in SECOND if name != first and record.get(name) is not None), None)
-    return Row(where, str(record[first]), str(record[label]), None if second is None else str(record[second]))
+    other = None if second is None else str(record[second])
+    said = NO_GOLD if second == "hypothesis" and str(record[label]) == "-1" else str(record[label])
+    return Row(where, str(record[first]), said, other)
+
+
+def _header(text: str) -> list[str]:
+    """Names of the columns as the first line has them; empty where it is a row already."""
+    names = [name.strip() for name in text.split("\n", 1)[0].split("\t")]
+    return names if set(names) & {*FIRST, *SECOND, *LABEL} else []
+
+
+def _lacks_labels(header: Sequence[str]) -> bool:
+    return bool(header) and not set(header) & set(LABEL)
 
 
 def _tsv(path: Path, text: str) -> Iterator[Row]:
     lines = list(csv.reader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE))
-    header = [name.strip() for name in lines[0]]
-    has_header = bool(set(header) & set(LABEL))
+    header = _header(text)
+    has_header = bool(header)
     if not has_header:  # CoLA: source, label, mark of the author, sentence
         header = ["source", "label", "mark", "sentence"]
     for number, cells in enumerate(lines, start=1):
