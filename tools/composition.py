@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from composition_checks import check_run
 
 from maskwright import api
 from maskwright.catalogue import Listed, catalogue
@@ -183,8 +184,6 @@ def cover(working: list[Combination], most: int) -> list[Combination]:
 
 def outcome(made: Combination, folder: Path) -> tuple[str, str]:
     """`works`, `refused` (by the parts themselves, in plain words) or `fails`, and why."""
-    from composition_checks import check_run
-
     try:
         problem = check_run(made.raw, folder, STEPS)
     except UserError as error:
