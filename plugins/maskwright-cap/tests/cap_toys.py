@@ -100,6 +100,11 @@ def run(out: Path, raw: dict[str, Any] = SMALL, seed: int = 1, **settings: Any) 
     return api.run(copy.deepcopy(raw), changes, seed=seed, out=out, pictures=False)
 
 
+def series(made: api.LoadedRun, name: str) -> list[float]:
+    """What was logged as train/NAME, step by step."""
+    return [entry["value"] for entry in made.metrics() if entry["name"] == f"train/{name}"]
+
+
 def taught(folder: Path) -> dict[str, Any]:
     """Settings with everything on, and the teacher they need."""
     made = run(folder, TEACHER)

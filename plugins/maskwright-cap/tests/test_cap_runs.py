@@ -12,7 +12,7 @@ import cap_toys
 import numpy as np
 import pytest
 import torch
-from cap_toys import CLASSIFY, SMALL, run, taught
+from cap_toys import CLASSIFY, SMALL, run, series, taught
 from safetensors.torch import load_file
 
 import maskwright_cap.plugin
@@ -37,10 +37,6 @@ def components(isolated_catalogue: IsolatedCatalogue) -> Iterator[None]:
     isolated_catalogue.add(maskwright_cap.plugin, "cap", "maskwright-cap")
     torch.set_num_threads(1)
     yield
-
-
-def series(made: api.LoadedRun, name: str) -> list[float]:
-    return [entry["value"] for entry in made.metrics() if entry["name"] == f"train/{name}"]
 
 
 def weights(made: api.LoadedRun, number: int = 12) -> dict[str, torch.Tensor]:

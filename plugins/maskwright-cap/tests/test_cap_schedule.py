@@ -12,7 +12,7 @@ import attrs
 import cap_toys
 import pytest
 import torch
-from cap_toys import SMALL, run, taught
+from cap_toys import SMALL, run, series, taught
 from torch import Tensor
 
 import maskwright as mw
@@ -37,10 +37,6 @@ def components(isolated_catalogue: IsolatedCatalogue) -> Iterator[None]:
     isolated_catalogue.add(maskwright_cap.plugin, "cap", "maskwright-cap")
     torch.set_num_threads(1)
     yield
-
-
-def series(made: api.LoadedRun, name: str) -> list[float]:
-    return [entry["value"] for entry in made.metrics() if entry["name"] == f"train/{name}"]
 
 
 # -- looks -------------------------------------------------------------------------------------------------------------
