@@ -54,6 +54,12 @@ def composition(session: nox.Session) -> None:
 
 
 @nox.session
+def claims(session: nox.Session) -> None:
+    """The pages of results and docs/claims.md from docs/results/: claims [-- --check]. Nothing is run for it."""
+    python(session, "tools/results.py", "pages", *session.posargs)
+
+
+@nox.session
 def kill(session: nox.Session) -> None:
     """Kill and resume runs a hundred times, and at every write in every way (the tests do less of both)."""
     for tests in ("integration", "packages/maskwright/tests"):
