@@ -8,6 +8,7 @@ What stands above the line MARK of a page is written by people and stays; what i
 """
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -45,10 +46,11 @@ def kept(run: Path) -> dict[str, Any]:
 
 
 def command(run: Path) -> str:
+    """As one types it after `maskwright run`. How many workers there were changes nothing."""
     name = (run / "recipe.toml").read_text(encoding="utf-8").split('"')[1].partition("@")[0]
     typed = run / "overrides.txt"
     words = typed.read_text(encoding="utf-8").split("\n") if typed.is_file() else []
-    return " ".join([name, *(shortened(word) for word in words if word and not word.startswith("workers="))])
+    return shlex.join([name, *(shortened(word) for word in words if word and not word.startswith("workers="))])
 
 
 def shortened(word: str) -> str:
