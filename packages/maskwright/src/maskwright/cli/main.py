@@ -49,6 +49,12 @@ def _new_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", metavar="NAME", help="a recipe; see  maskwright list recipe")
 
 
+def _new_plugin(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="of the package and of its component, e.g. acme-masks")
+    parser.add_argument("--kind", required=True, help="what it brings: masker, encoder, objective, …")
+    parser.add_argument("--out", default="", metavar="FOLDER", help="where to write it (default: ./NAME)")
+
+
 def _recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", metavar="NAME|FILE", help="a recipe's name, or a .toml or .json file")
     parser.add_argument(
@@ -155,6 +161,13 @@ VERBS = (
         "a commented recipe file",
         "maskwright new-recipe joint-dag > my.toml",
         _new_recipe,
+    ),
+    Verb(
+        "new-plugin",
+        f"{HOME}.plugin_verb:new_plugin",
+        "a package with one working component, to start from",
+        "maskwright new-plugin acme-masks --kind masker",
+        _new_plugin,
     ),
     Verb(
         "check",
