@@ -7,6 +7,7 @@ import torch
 from meta_cases import STEP, bag, batch_of, chunks, classifier, gradients, items, meta
 from torch import nn
 
+from maskwright_meta.memory import bytes_of_machine, held_bytes, least_bytes
 from maskwright_testing import assert_one_error
 from maskwright_testing.listed_data import ListedData
 from maskwright_torch.batches import collate
@@ -72,14 +73,26 @@ def test_a_part_without_second_derivative_is_named():
 
 
 def test_a_trial_of_a_depth_to_come_leaves_no_trace():
-    """Its episode has a rate of 0, so that it never explodes; dropout draws as if it had not been."""
-    objective = meta({"only": classifier(bag(dropout=0.5))}, 0.0, layout=(1, 2), adaptation={"rate": 1e200})
+    """Its rate is 0, so that it never explodes; dropout draws as if it had not been, and nothing counts it."""
+
+    class Counted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("passes", torch.zeros(()))
+
+        def forward(self, x):
+            self.passes += 1
+            return x
+
+    encoder = bag(dropout=0.5)
+    encoder.layers.append(counted := Counted())
+    objective = meta({"only": classifier(encoder)}, 0.0, layout=(1, 2), adaptation={"rate": 1e200})
     batch = batch_of(objective, items(12))
     with torch.no_grad():
         objective(batch, STEP)
     assert not objective._has_tried, "without gradient there is nothing to try"
     first, second = gradients(objective, batch), gradients(objective, batch)
-    assert objective._has_tried
+    assert objective._has_tried and int(counted.passes) == 3
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
@@ -106,6 +119,44 @@ def test_lack_of_memory_is_not_taken_for_a_kernel_without_second_derivative():
     objective = meta({"only": classifier(encoder)}, 1.0)
     with pytest.raises(torch.OutOfMemoryError):
         objective(batch_of(objective, items(8)), STEP)
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_the_bound_for_memory_lies_below_what_is_held(recompute: bool):
+    """Two episodes of three steps hold no less than one of one step lets expect, and not much more."""
+    options = {"layout": (2, 3), "inner": {"recompute": recompute}}
+    objective = meta({"only": classifier(bag())}, 3.0, **options)
+    batch = batch_of(objective, items(8 * 8))
+    gradients(objective, batch)  # what is tried before the first step is behind it
+    held = held_bytes(lambda: objective(batch, STEP))
+    bound = least_bytes(objective._bytes_of_one_step(batch, STEP), 3, 2)
+    assert 0.5 * held < bound <= held
+
+
+def test_an_update_that_the_machine_cannot_hold_is_refused(monkeypatch: pytest.MonkeyPatch):
+    rows = items(48)
+    objective = meta({"only": classifier(bag())}, 0.0, layout=(2, 2))
+    batch = batch_of(objective, rows)
+    one_step = objective._bytes_of_one_step(batch, STEP)
+    monkeypatch.setattr("maskwright_meta.memory.GIB", 1000)
+    monkeypatch.setattr("maskwright_meta.memory.bytes_of_machine", lambda device: 3 * one_step - 1)
+    assert_one_error(
+        lambda: objective(batch, STEP),
+        f"an update would hold {3 * one_step / 1000:.1f} GiB at least, and the machine has "
+        f"{(3 * one_step - 1) / 1000:.1f} GiB",
+        "2 episodes at once with 2 inner steps", f"one step holds {one_step / 1000:.3f} GiB",
+        "objective.recompute=true",
+    )  # fmt: skip
+    monkeypatch.setattr("maskwright_meta.memory.bytes_of_machine", lambda device: 3 * one_step)
+    objective(batch, STEP).value.backward()
+    straight = meta({"only": classifier(bag())}, 2.0, layout=(2, 2), inner={"order": "first"})
+    monkeypatch.setattr("maskwright_meta.memory.bytes_of_machine", lambda device: 0)
+    straight(batch, STEP)
+    objective(batch, STEP)  # found out once
+
+
+def test_the_memory_of_the_machine_is_more_than_this_test_takes():
+    assert bytes_of_machine(torch.device("cpu")) > 2**28
 
 
 def test_exploding_inner_steps_stop_or_are_left_out():

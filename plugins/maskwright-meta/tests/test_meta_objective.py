@@ -243,7 +243,7 @@ def test_chunks_draw_masks_of_their_own():
             seen.append((step.stream("mask"), batch["rows"].tolist(), step.number))
             return Loss.of(self.weight.square().sum() * len(batch["rows"]), self.weight.new_tensor(1.0))
 
-    objective = meta({"only": Recording()}, 2.0)
+    objective = meta({"only": Recording()}, 2.0, inner={"order": "first"})  # tries nothing beforehand
     objective(batch_of(objective, items(9)), STEP)
     assert [rows for _, rows, _ in seen] == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
     assert len({stream for stream, _, _ in seen}) == 3 and {number for *_, number in seen} == {2}

@@ -16,6 +16,7 @@ from maskwright.contracts import Dataset, Findings
 from maskwright.schedules import Curve
 from maskwright.step import Step
 from maskwright_meta.first_update import batch_for, copy_in_double, gradient, trained
+from maskwright_meta.memory import held_bytes
 from maskwright_meta.meta import Meta
 from maskwright_meta.unroll import Order
 from maskwright_torch.contracts import Batch
@@ -107,21 +108,11 @@ class GradientCheck:
     def _memory(self, objective: Meta, batch: Batch, step: Step) -> dict[str, Any]:
         """Sizes of the tensors that are held when the loss is there, each storage once, in float32."""
         depth = objective.depth_at(step)
-        held: dict[int, int] = {}
-        alive: list[Tensor] = []
-
-        def pack(tensor: Tensor) -> Tensor:
-            storage = tensor.untyped_storage()
-            held[storage.data_ptr()] = storage.nbytes()
-            alive.append(tensor.detach())  # an address must not be given to another tensor meanwhile
-            return tensor
-
         seed_modules(step)
-        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            objective(batch, step)
+        held = held_bytes(lambda: objective(batch, step))
         through = sum(objective.inner.is_differentiable(place, depth) for place in range(depth))
         return {
             "depth": depth,
             "backward passes": objective.episodes.layout.episodes * (depth + 1 + through),
-            "MiB in float32": round(sum(held.values()) / BYTES, 4),
+            "MiB in float32": round(held / BYTES, 4),
         }

@@ -5,6 +5,7 @@ rows. At depth k the first k chunks of an episode make inner steps, and the loss
 depth 0 all rows are the rest: plain training on all tasks at once; with a single objective its very loss.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from maskwright.step import Step
 from maskwright_meta.adapted import adapted_keys
 from maskwright_meta.episode_order import check_held_out, check_untold, episode_order, sizes_of, tasks_in
 from maskwright_meta.layout import Layout
+from maskwright_meta.memory import check_room, held_bytes, tensors_in
 from maskwright_meta.rates import LearnedRates
 from maskwright_meta.recompute import default_draws, put_draws
 from maskwright_meta.sampling import Episode, Sampling, TaskSampler
@@ -203,8 +205,10 @@ class Meta(Part):
 
     def forward(self, batch: Batch, step: Step) -> Loss:
         depth = self.depth_at(step)
-        if depth < self.episodes.layout.deepest:
-            self._try_deepest(batch, step)
+        if self._is_to_be_tried():
+            self._try_memory(batch, step)
+            if depth < self.episodes.layout.deepest:
+                self._try_deepest(batch, step)
         if depth == 0:
             return self._at_once(batch, step)
         simulated = Simulation(self.tasks, self.inner, self.adaptation, self._rate)
@@ -245,61 +249,92 @@ class Meta(Part):
         """
         if len(self.names) == 1:
             return self.tasks[self.names[0]](batch, step)
-        places = torch.arange(len(batch[ROWS]), device=batch[ROWS].device)
-        episode = len(places) if self.chunk is None else self.chunk * self.episodes.layout.chunks
+        rows = len(batch[ROWS])
+        episode = rows if self.chunk is None else self.chunk * self.episodes.layout.chunks
         values = [
             self.tasks[name](own, step).value * len(own[ROWS])
-            for part in places.split(episode)
-            for name, own in self._by_task(batch, part)
+            for start in range(0, rows, episode)
+            for name, own in self._by_task(batch, slice(start, start + episode))
         ]
         total = torch.stack(values).sum()
-        return Loss.of(total, total.new_tensor(float(len(places))))
+        return Loss.of(total, total.new_tensor(float(rows)))
 
     def _parted(
-        self, batch: Batch, chunks: Sequence[Tensor], depth: int
+        self, batch: Batch, chunks: Sequence[slice], depth: int
     ) -> tuple[list[tuple[str, Batch]], list[tuple[str, Batch]]]:
         """The inner steps of an episode, and what its loss is asked of: (task, rows) of each."""
-        steps = [one for places in chunks[:depth] for one in self._by_task(batch, places)]
+        steps = [one for part in chunks[:depth] for one in self._by_task(batch, part)]
         # A task that an inner step has seen does not count where it is to be held out.
-        rest = chunks[-1:] if self.episodes.kind == "held-out" else chunks[depth:]
-        return steps, list(self._by_task(batch, torch.cat(list(rest))))
+        first = -1 if self.episodes.kind == "held-out" else depth
+        return steps, list(self._by_task(batch, slice(chunks[first].start, chunks[-1].stop)))
 
-    def _by_task(self, batch: Batch, places: Tensor) -> Iterator[tuple[str, Batch]]:
-        """(task, its rows among those at `places`) for each task that is there."""
+    def _by_task(self, batch: Batch, part: slice) -> Iterator[tuple[str, Batch]]:
+        """(task, its rows in `part` of the batch) for each task that is there."""
         if len(self.names) == 1:
-            yield self.names[0], {key: tensor[places] for key, tensor in batch.items()}
+            yield self.names[0], {key: tensor[part] for key, tensor in batch.items()}
             return
         for number, name in enumerate(self.names):
-            own = places[batch[TASK][places] == number]
+            own = torch.nonzero(batch[TASK][part] == number)[:, 0] + part.start
             if len(own):
                 yield name, rows_of_task(batch, name, number, own)
 
-    def _episodes(self, batch: Batch) -> Iterator[Sequence[Tensor]]:
-        """The places of the rows of each chunk, for each episode in the piece."""
-        rows = batch[ROWS]
-        layout = self.episodes.layout
-        chunks = torch.arange(len(rows), device=rows.device).split(layout.chunk_in(len(rows), self.chunk))
+    def _episodes(self, batch: Batch) -> Iterator[Sequence[slice]]:
+        """Where each chunk lies in the batch, for each episode in the piece."""
+        layout, rows = self.episodes.layout, len(batch[ROWS])
+        size = layout.chunk_in(rows, self.chunk)
+        chunks = [slice(start, start + size) for start in range(0, rows, size)]
         for start in range(0, len(chunks), layout.chunks):
             yield chunks[start : start + layout.chunks]
 
     def _rate(self, name: str) -> float | Tensor:
         return self.rates(name) if self.adaptation.learned else self.adaptation.rate
 
+    def _is_to_be_tried(self) -> bool:
+        return not self._has_tried and self.inner.takes_second_derivatives and torch.is_grad_enabled()
+
+    def _try_memory(self, batch: Batch, step: Step) -> None:
+        """An episode of one inner step tells what the greatest depth will hold."""
+        deepest = self.episodes.layout.deepest
+        through = sum(self.inner.is_differentiable(place, deepest) for place in range(deepest))
+        if through:
+            check_room(
+                self._bytes_of_one_step(batch, step),
+                through,
+                len(list(self._episodes(batch))),
+                batch[ROWS].device,
+            )
+
+    def _bytes_of_one_step(self, batch: Batch, step: Step) -> int:
+        """Without the weights and the batch, which all episodes share."""
+        shared = [*self.parameters(), *tensors_in(batch)]
+        with self._leaving_no_trace(batch):
+            return held_bytes(lambda: self._trial(batch, 1, step), shared)
+
     def _try_deepest(self, batch: Batch, step: Step) -> None:
         """An episode at the greatest depth, where the schedule begins below it: a run fails at once or not at all."""
-        if self._has_tried or not self.inner.takes_second_derivatives or not torch.is_grad_enabled():
-            return
+        with self._leaving_no_trace(batch):
+            self._try_second_derivatives(self._trial(batch, self.episodes.layout.deepest, step))
+
+    @contextlib.contextmanager
+    def _leaving_no_trace(self, batch: Batch) -> Iterator[None]:
+        """What draws and what counts passes is afterwards as it was."""
         draws = default_draws(batch[ROWS])
-        # At rate 0 nothing explodes, and the graph is the same.
-        simulated = Simulation(self.tasks, self.inner, self.adaptation, lambda name: 0.0)
-        chunks = next(self._episodes(batch))
-        value, _ = simulated.episode(*self._parted(batch, chunks, self.episodes.layout.deepest), step)
-        self._try_second_derivatives(value)
+        before = [(buffer, buffer.clone()) for buffer in self.buffers()]
+        yield
         put_draws(draws)
+        with torch.no_grad():
+            for buffer, value in before:
+                buffer.copy_(value)
+
+    def _trial(self, batch: Batch, steps: int, step: Step) -> Tensor:
+        """The loss after the first `steps` of an episode. At rate 0 nothing explodes, and the graph is the same."""
+        simulated = Simulation(self.tasks, self.inner, self.adaptation, lambda name: 0.0)
+        inner, asked = self._parted(batch, next(self._episodes(batch)), self.episodes.layout.deepest)
+        return simulated.episode(inner[:steps], asked, step)[0]
 
     def _try_second_derivatives(self, total: Tensor) -> None:
         """Once, before the first step: a kernel without second derivative is found only on the way back."""
-        if self._has_tried or not self.inner.takes_second_derivatives or not total.requires_grad:
+        if not self._is_to_be_tried() or not total.requires_grad:
             return
         before = {parameter: parameter.grad for parameter in self.parameters()}
         try:

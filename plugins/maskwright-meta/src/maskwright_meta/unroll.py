@@ -13,6 +13,7 @@ gradient of J is (I - alpha H_1) ... (I - alpha H_k) grad L'(theta_k): Hessian-v
     reptile     theta_0 - theta_k; the loss after the steps is only reported
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -127,8 +128,9 @@ def one_step(
 
 def _is_finite(loss: Tensor, changed: Parameters) -> bool:
     """One question to the device: a sum is no number where one of its terms is none."""
-    total = loss + sum(tensor.detach().sum() for tensor in changed.values())
-    return bool(total.isfinite())
+    with torch.no_grad():
+        sums = torch.stack([loss, *(tensor.sum() for tensor in changed.values())])
+    return math.isfinite(sum(sums.tolist()))
 
 
 def meta_loss(
