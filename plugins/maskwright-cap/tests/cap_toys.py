@@ -1,11 +1,19 @@
 """A plugin of toys for tests of whole runs, so that nothing of another plugin is needed."""
 
 import copy
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+
+import maskwright_cap.plugin
+import maskwright_torch.plugin
 from maskwright import Component, api, hookimpl
 from maskwright.params import params, setting
+from maskwright_testing.isolation import isolated
 
 MASKWRIGHT_API = 1
 
@@ -105,12 +113,16 @@ def series(made: api.LoadedRun, name: str) -> list[float]:
     return [entry["value"] for entry in made.metrics() if entry["name"] == f"train/{name}"]
 
 
-def taught(folder: Path) -> dict[str, Any]:
-    """Settings with everything on, and the teacher they need."""
-    made = run(folder, TEACHER)
-    return {
-        "objective__teacher": {"use": "from-run", "run": str(made.folder), "part": "objective"},
-        "objective__fic": True,
-        "objective__kd": 0.9,
-        "objective__task": 0.1,
-    }
+@contextmanager
+def toys_alone() -> Iterator[None]:
+    """The core, torch, cap and the toys, whatever else is installed; one thread, so that nothing waits for another."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with isolated() as catalogue:
+            catalogue.add(sys.modules[__name__], "toys", "toys")
+            catalogue.add(maskwright_torch.plugin, "torch", "maskwright-torch")
+            catalogue.add(maskwright_cap.plugin, "cap", "maskwright-cap")
+            yield
+    finally:
+        torch.set_num_threads(threads)

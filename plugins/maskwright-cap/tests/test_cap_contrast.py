@@ -65,6 +65,27 @@ def test_it_is_the_double_loop(moments: int, extra: int, share: float):
     )
 
 
+def test_two_views_and_labels_are_supervised_contrastive_learning():
+    """L_out of arXiv:2004.11362 in float64, from its equation: the bank holds the other view of each item."""
+    labels, temperature = (ROWS % 3).tolist(), 0.07
+    contrast, held = BankContrast("prc", 0.0, 1.0, temperature, 0), bank()
+    anchors = vectors(7, BATCH)
+    assert anchors.dtype == torch.float64
+    term = contrast_terms([(contrast, held)], anchors, ROWS, torch.tensor(labels), STEP)["prc_same_label"]
+    views = [row / math.sqrt(sum(x * x for x in row)) for row in anchors.numpy()]
+    views += [held.vectors[0][place].astype(np.float64) for place in ROWS.tolist()]
+    kinds = labels * 2
+    total = 0.0
+    for i in range(BATCH):
+        others = [j for j in range(2 * BATCH) if j != i]
+        everything = sum(math.exp(float(views[i] @ views[a]) / temperature) for a in others)
+        same = [p for p in others if kinds[p] == kinds[i]]
+        logs = [math.log(math.exp(float(views[i] @ views[p]) / temperature) / everything) for p in same]
+        total += -sum(logs) / len(logs)
+    assert int(term.count) == BATCH
+    assert float(term.sum / term.count) == pytest.approx(total / BATCH, rel=1e-12)
+
+
 def test_extra_vectors_of_a_batch_item_count_as_its_own():
     """All 20 items are extras, so each anchor's item is there twice."""
     contrast = BankContrast("prc", 1.0, 0.0, 0.1, 4096)

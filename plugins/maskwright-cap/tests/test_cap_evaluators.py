@@ -14,6 +14,7 @@ from maskwright_cap.glue_scores import GlueScores, scores
 from maskwright_cap.measuring import Latency, SizeOnDisk, Sparsity
 from maskwright_cap.params_cap import Cap
 from maskwright_cap.pruned_sides import sides_of
+from maskwright_cap.sparse_maps import with_plain_maps, with_sparse_maps
 from maskwright_testing import assert_user_error
 from maskwright_testing.listed_data import ListedData
 from maskwright_torch.example_parts import example_items
@@ -108,15 +109,35 @@ def test_latency_says_what_was_timed_and_leaves_the_threads_alone(monkeypatch: p
     monkeypatch.setattr(Latency, "_now", staticmethod(lambda batch: next(clock)))
     threads = torch.get_num_threads()
     found = Latency(3, 3, 1, 1).evaluate(half_pruned(), DATA, STEP)
-    assert found.values == {"dense_ms": 6000.0, "compact_ms": 3000.0, "times_faster": 2.0}, (
+    assert found.values == {"dense_ms": 6000.0, "pruned_ms": 3000.0, "times_faster": 2.0}, (
         "the first one is not counted"
     )
     assert torch.get_num_threads() == threads
     assert list(found.tables) == ["3 items a batch, median of 3, cpu, 1 threads"]
     assert found.notes[0].startswith(f"{GONE / BLOCK:.1%} of the blocks is gone: that alone would make it")
     monkeypatch.undo()
-    masked = Latency(3, 1, 0, 0).evaluate(weights_pruned(0.5), DATA, STEP)
-    assert "1.0 times as fast" in masked.notes[0]
+
+
+def test_latency_of_single_weights_is_that_of_maps_that_skip_zeros():
+    found = Latency(3, 1, 0, 0).evaluate(weights_pruned(0.5), DATA, STEP)
+    (table,) = found.tables.values()
+    assert [row["encoder"] for row in table] == ["dense", "sparse"]
+    assert "1.0 times as fast; sparse: with torch.sparse_csr" in found.notes[0]
+
+
+def test_maps_that_skip_zeros_give_the_same_and_leave_the_masked_ones_alone():
+    part = weights_pruned(0.1)
+    batch = {"rows": torch.arange(3), "vector": torch.linspace(-1, 1, 24).view(3, 8)}
+    made = [make(part.encoder, part.masks.paths).eval() for make in (with_plain_maps, with_sparse_maps)]
+    before = {name: tensor.clone() for name, tensor in part.state_dict().items()}
+    with torch.no_grad():
+        wanted = part.encoder.eval()(batch).pooled
+        for encoder in made:
+            torch.testing.assert_close(encoder(batch).pooled, wanted, rtol=0, atol=1e-6)
+            assert encoder.prepare is part.encoder.prepare
+    sparse = made[1].blocks[0].mlp.fc1.weight
+    assert sparse.layout == torch.sparse_csr and sparse.values().numel() == 51  # a tenth of 32 x 16
+    assert all(torch.equal(tensor, before[name]) for name, tensor in part.state_dict().items())
 
 
 def test_less_is_faster_where_much_is_removed():

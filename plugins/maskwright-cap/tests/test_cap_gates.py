@@ -241,6 +241,7 @@ def test_units_stay_closed_and_layers_keep_their_best_open_heads():
     opened = [ALL[0], torch.tensor([False, True, True, True])]
     now, _ = next_open(Lowest(), SCORES, opened, 3, 1, Step())
     assert now[1].tolist() == [False, False, False, True]
+    assert all(now[0].tolist()), "what is closed already counts"
     now, lacking = next_open(Lowest(), SCORES, opened, 8, 1, Step())
     assert [int(one.sum()) for one in now] == [1, 1] and lacking == 2
     assert not bool(now[1][0]), "what is closed is never opened again"

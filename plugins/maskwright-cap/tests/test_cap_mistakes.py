@@ -1,18 +1,15 @@
 """What cannot work is told in words: before anything starts, or at the first step where only the data show it."""
 
 import copy
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cap_toys
 import pytest
 import torch
-from cap_toys import SMALL, run, taught
+from cap_toys import SMALL, run
 
 import maskwright as mw
-import maskwright_cap.plugin
-import maskwright_torch.plugin
 from maskwright import UserError
 from maskwright.errors import RecipeError
 from maskwright_cap.cap import labels_of
@@ -21,16 +18,9 @@ from maskwright_cap.example_parts import example_encoder
 from maskwright_cap.params_cap import Cap
 from maskwright_cap.teachers import require_classes
 from maskwright_testing import assert_user_error
-from maskwright_testing.isolation import IsolatedCatalogue
 from maskwright_torch.params_classify import Classify
 
-
-@pytest.fixture(autouse=True)
-def components(isolated_catalogue: IsolatedCatalogue) -> Iterator[None]:
-    isolated_catalogue.add(cap_toys, "toys", "toys")
-    isolated_catalogue.add(maskwright_torch.plugin, "torch", "maskwright-torch")
-    isolated_catalogue.add(maskwright_cap.plugin, "cap", "maskwright-cap")
-    yield
+pytestmark = pytest.mark.usefixtures("toys")
 
 
 @pytest.mark.parametrize(
@@ -95,14 +85,14 @@ def test_parts_that_do_not_fit():
     )
 
 
-def test_a_teacher_that_was_never_fine_tuned_is_refused(tmp_path: Path):
+def test_a_teacher_that_was_never_fine_tuned_is_refused(taught: dict[str, Any], tmp_path: Path):
     teacher = run(tmp_path / "teacher", cap_toys.TEACHER, steps=0)
     given = {"use": "from-run", "run": str(teacher.folder), "part": "objective"}
     with pytest.raises(UserError, match="the teacher was not fine-tuned for this task") as caught:
         run(tmp_path / "a", objective__teacher=given, objective__kd=0.5)
     assert "of 40 training labels, always the most frequent one would be 20" in caught.value.why
     assert "fine-tune it first" in caught.value.cure
-    assert run(tmp_path / "b", **taught(tmp_path / "taught"), steps=2).status["status"] == "finished"
+    assert run(tmp_path / "b", **taught, steps=2).status["status"] == "finished"
 
 
 def reads_otherwise(monkeypatch: pytest.MonkeyPatch, first: int) -> None:
@@ -121,11 +111,11 @@ def reads_otherwise(monkeypatch: pytest.MonkeyPatch, first: int) -> None:
 
 
 def test_a_teacher_that_reads_the_items_in_another_way_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    taught: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     reads_otherwise(monkeypatch, 1)
     with pytest.raises(UserError, match="reads the training items in another way") as caught:
-        run(tmp_path / "a", **taught(tmp_path / "taught"))
+        run(tmp_path / "a", **taught)
     assert "their batches differ in vector: another tokenizer" in caught.value.why
 
 

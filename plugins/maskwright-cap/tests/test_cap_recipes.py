@@ -1,5 +1,6 @@
 """Recipes with the parts of other packages: an encoder of texts with a tokenizer of its own, pruned and taken on."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,10 @@ import torch
 
 import maskwright as mw
 from maskwright import Step, api
+from maskwright.cli.main import main
+from maskwright_cap.importing import from_compact
 from maskwright_cap.layers import share_of
+from maskwright_testing import assert_user_error
 from maskwright_torch.inference import in_use, prepared
 
 SMALL: dict[str, Any] = {"data.count": 48, "data.test_count": 20, "batch": 16, "device": "cpu"}
@@ -57,7 +61,22 @@ def test_the_compact_encoder_takes_its_tokenizer_along(pruned: api.LoadedRun, tm
     assert 0 <= found.last_metrics()["linear-probe/accuracy"] <= 1
 
 
-@pytest.mark.parametrize(("name", "heads"), [("cap-topics", 8), ("cap", 16)])
+def test_a_compact_folder_stands_alone_and_is_read_back_bit_for_bit(pruned: api.LoadedRun, tmp_path: Path):
+    """Its encoder came from another run, and its tokenizer was trained there: the folder names neither."""
+    out, back = tmp_path / "out", tmp_path / "back"
+    assert main(["export", str(pruned.folder), str(out), "--to", "compact", "--part", "objective"]) == 0
+    assert "from-run" not in (out / "config.json").read_text()
+    assert main(["import", str(out), "--from", "compact", "--out", str(back)]) == 0
+    before, after = pruned.part("compact-objective"), api.load(back).part("part")
+    batch, again = (prepared(part, part.prepare, WORDS, Step()) for part in (before, after))
+    assert torch.equal(batch["tokens"], again["tokens"])
+    with in_use(before), in_use(after):
+        assert torch.equal(before.logits(batch), after.logits(again))
+    shutil.rmtree(out / "codec")
+    assert_user_error(lambda: from_compact(out), "codec is missing: the tokenizer", "export the run again")
+
+
+@pytest.mark.parametrize(("name", "heads"), [("cap-topics", 8), ("cap", 8)])
 def test_floors_of_recipes_hold_nothing_back(name: str, heads: int):
     stages: Any = mw.plan(name).require().settings["stages"]
     encoder, objective = stages["pretrain"]["objective"]["encoder"], stages["prune"]["objective"]

@@ -4,7 +4,6 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,14 @@ import cap_toys
 import numpy as np
 import pytest
 import torch
-from cap_toys import CLASSIFY, SMALL, run, series, taught
+from cap_toys import CLASSIFY, SMALL, run, series, toys_alone
 from safetensors.torch import load_file
 
-import maskwright_cap.plugin
-import maskwright_torch.plugin
 from maskwright import Step, api
 from maskwright.contracts import items_of
 from maskwright_cap.banks import Banks
 from maskwright_cap.cap import Cap
 from maskwright_testing import assert_run_folders_equal, assert_user_error
-from maskwright_testing.isolation import IsolatedCatalogue
 from maskwright_torch.classify import Classify
 from maskwright_torch.contracts import Loss
 from maskwright_torch.inference import in_use, prepared
@@ -30,13 +26,7 @@ from maskwright_torch.inference import in_use, prepared
 FORK = multiprocessing.get_context("fork")
 
 
-@pytest.fixture(autouse=True)
-def components(isolated_catalogue: IsolatedCatalogue) -> Iterator[None]:
-    isolated_catalogue.add(cap_toys, "toys", "toys")
-    isolated_catalogue.add(maskwright_torch.plugin, "torch", "maskwright-torch")
-    isolated_catalogue.add(maskwright_cap.plugin, "cap", "maskwright-cap")
-    torch.set_num_threads(1)
-    yield
+pytestmark = pytest.mark.usefixtures("toys")
 
 
 def weights(made: api.LoadedRun, number: int = 12) -> dict[str, torch.Tensor]:
@@ -58,8 +48,8 @@ def test_without_weights_of_its_own_it_is_plain_pruning(tmp_path: Path):
     assert series(pruned, "loss")[4:] != series(plain, "loss")[4:]
 
 
-def test_what_is_pruned_when_and_what_is_kept_of_it(tmp_path: Path):
-    made = run(tmp_path / "a", **taught(tmp_path / "teacher"))
+def test_what_is_pruned_when_and_what_is_kept_of_it(taught: dict[str, Any], tmp_path: Path):
+    made = run(tmp_path / "a", **taught)
     share = series(made, "sparsity")
     assert share[:3] == [0.0] * 3 and share[3:6] == [0.25] * 3 and share[-1] == 0.75
     folders = sorted(path.name for path in (made.folder / "banks").iterdir())
@@ -86,8 +76,8 @@ def test_what_is_closed_stays_closed_and_zero_while_training_goes_on(tmp_path: P
     assert int(before.sum()) == 6 + 48
 
 
-def test_the_compact_part_gives_what_the_pruned_encoder_gives(tmp_path: Path):
-    made = run(tmp_path / "a")
+def test_the_compact_part_gives_what_the_pruned_encoder_gives(small_run: api.LoadedRun, tmp_path: Path):
+    made = small_run
     objective, small = made.part("objective"), made.part("compact")
     assert small.shape == objective.compacted().shape != [[4, 32], [4, 32]]
     dense = made.part("objective.inner.encoder")
@@ -167,10 +157,10 @@ def test_scores_learn_at_a_rate_of_their_own(tmp_path: Path):
 
 
 def test_what_the_inner_objective_does_not_hand_over_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    taught: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """One that gives neither its pass nor its scores, such as mlm, costs a second pass and changes nothing."""
-    settings = {**taught(tmp_path / "teacher"), "objective__inner__encoder__dropout": 0.0}
+    settings = {**taught, "objective__inner__encoder__dropout": 0.0}
     given = run(tmp_path / "a", **settings)
     whole = Classify.forward
 
@@ -210,20 +200,31 @@ def killed_run(out: Path, settings: dict[str, Any], at: tuple[str, int]) -> int 
     return process.exitcode
 
 
+@pytest.fixture(scope="module")
+def often_saved(taught: dict[str, Any]) -> dict[str, Any]:
+    return {**taught, "checkpoint_every": 2, "objective__bank_batch": 16}
+
+
+@pytest.fixture(scope="module")
+def unbroken(often_saved: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> api.LoadedRun:
+    with toys_alone():
+        return run(tmp_path_factory.mktemp("unbroken") / "run", **often_saved)
+
+
 @pytest.mark.parametrize("at", [("pre", 0), ("snap", 6), ("snap", 9)])
 def test_killed_in_the_middle_of_a_step_it_goes_on_as_if_nothing_had_happened(
-    at: tuple[str, int], tmp_path: Path
+    at: tuple[str, int], often_saved: dict[str, Any], unbroken: api.LoadedRun, tmp_path: Path
 ):
-    settings = {**taught(tmp_path / "teacher"), "checkpoint_every": 2, "objective__bank_batch": 16}
-    whole = run(tmp_path / "whole", **settings)
-    assert killed_run(tmp_path / "killed", settings, at) == -signal.SIGKILL
+    assert killed_run(tmp_path / "killed", often_saved, at) == -signal.SIGKILL
     banks = [path.name for path in (tmp_path / "killed" / "banks").iterdir()]
     assert [name for name in banks if name.startswith(".tmp-")], "a bank was left half-written"
     api.resume(tmp_path / "killed", pictures=False)
-    assert_run_folders_equal(whole.folder, tmp_path / "killed")
+    assert_run_folders_equal(unbroken.folder, tmp_path / "killed")
 
 
-def test_a_bank_of_another_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_bank_of_another_model_is_refused(
+    small_run: api.LoadedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     prune = Cap._prune
 
     def stopped(self: Cap, visit: Any, step: Step, share: float, scores: Any) -> None:
@@ -245,8 +246,7 @@ def test_a_bank_of_another_model_is_refused(tmp_path: Path, monkeypatch: pytest.
     )
     np.save(path, vectors)
     api.resume(tmp_path / "a", pictures=False)
-    whole = run(tmp_path / "b")
-    assert_run_folders_equal(whole.folder, tmp_path / "a")
+    assert_run_folders_equal(small_run.folder, tmp_path / "a")
 
 
 def test_only_the_last_snapshots_and_a_share_of_the_items_are_in_the_banks(tmp_path: Path):
@@ -258,8 +258,8 @@ def test_only_the_last_snapshots_and_a_share_of_the_items_are_in_the_banks(tmp_p
     assert np.linalg.norm(vectors.astype(np.float64), axis=1) == pytest.approx(1.0, abs=1e-2)
 
 
-def test_the_pre_trained_encoder_may_be_another_one(tmp_path: Path):
-    teacher = taught(tmp_path / "teacher")["objective__teacher"]["run"]
+def test_the_pre_trained_encoder_may_be_another_one(taught: dict[str, Any], tmp_path: Path):
+    teacher = taught["objective__teacher"]["run"]
     given = {"use": "from-run", "run": teacher, "part": "objective.encoder"}
     made = run(tmp_path / "a", objective__pretrained=given, steps=1)
     held = np.load(made.folder / "banks/pre-00000000/vectors.npy", allow_pickle=False)

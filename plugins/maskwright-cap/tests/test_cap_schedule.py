@@ -3,40 +3,29 @@
 import contextlib
 import copy
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import attrs
-import cap_toys
 import pytest
 import torch
-from cap_toys import SMALL, run, series, taught
+from cap_toys import SMALL, run, series
 from torch import Tensor
 
 import maskwright as mw
-import maskwright_cap.plugin
-import maskwright_torch.plugin
 import maskwright_torch.train
 from maskwright import Step, UserError, api
 from maskwright_cap.cap import Cap
 from maskwright_cap.choosing import agree
 from maskwright_testing import assert_run_folders_equal
-from maskwright_testing.isolation import IsolatedCatalogue
 from maskwright_torch.ranks import Ranks
 from maskwright_torch.train import refuse_ranks
 
 HOLD = {"use": "cubic", "start": 0.0, "end": 0.5, "hold_start": 0.1, "hold_end": 0.6}
 
 
-@pytest.fixture(autouse=True)
-def components(isolated_catalogue: IsolatedCatalogue) -> Iterator[None]:
-    isolated_catalogue.add(cap_toys, "toys", "toys")
-    isolated_catalogue.add(maskwright_torch.plugin, "torch", "maskwright-torch")
-    isolated_catalogue.add(maskwright_cap.plugin, "cap", "maskwright-cap")
-    torch.set_num_threads(1)
-    yield
+pytestmark = pytest.mark.usefixtures("toys")
 
 
 # -- looks -------------------------------------------------------------------------------------------------------------
@@ -211,9 +200,11 @@ def test_a_run_that_goes_on_finds_the_snapshots_of_its_checkpoint(
 
 
 @pytest.mark.parametrize("weights", [False, True])
-def test_pieces_of_a_batch_add_up_where_nothing_is_contrasted(weights: bool, tmp_path: Path):
+def test_pieces_of_a_batch_add_up_where_nothing_is_contrasted(
+    weights: bool, taught: dict[str, Any], tmp_path: Path
+):
     settings = {
-        **taught(tmp_path / "teacher"), "objective__fic": False, "objective__prc": False, "objective__snc": False,
+        **taught, "objective__fic": False, "objective__prc": False, "objective__snc": False,
         "objective__inner__encoder__dropout": 0.0, "precision": "fp64",
     }  # fmt: skip
     if weights:

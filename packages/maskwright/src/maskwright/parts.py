@@ -148,6 +148,24 @@ def _will_offer(root: Node) -> dict[str, str]:
     }
 
 
+def table_of(root: Node, path: str) -> dict[str, Any]:
+    """The raw table of a part that needs no other run: the settings of what came from one are written out."""
+    index = index_of(_by_itself(root))
+    found = followed(index[path], index)
+    return inlined(to_json(found), index, found.path)
+
+
+def _by_itself(node: Node) -> Node:
+    """The tree without the runs that its parts were taken from."""
+    slots = {
+        name: [_by_itself(child) for child in value]
+        if isinstance(value, list)
+        else value and _by_itself(value)
+        for name, value in node.slots.items()
+    }
+    return attrs.evolve(node, slots=slots, source=None)
+
+
 def followed(node: Node, index: Mapping[str, Node]) -> Node:
     """The part that a reference stands for; any other part itself."""
     while node.is_reference and node.target in index:

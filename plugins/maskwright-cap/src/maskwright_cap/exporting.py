@@ -18,13 +18,15 @@ from torch import Tensor, nn
 
 from maskwright.errors import UserError
 from maskwright.folder import write_atomic, write_folder
+from maskwright.sources import merge
 from maskwright.step import Step
 from maskwright_cap.cap import Cap
 from maskwright_cap.pruned_sides import count_of, in_blocks, plain_state, sides_of
 from maskwright_torch.contracts import ROWS
 from maskwright_torch.part import digest
 
-CONFIG, WEIGHTS, PRUNING = "config.json", "model.safetensors", "maskwright_pruning.json"
+CONFIG, WEIGHTS, PRUNING, CODEC = "config.json", "model.safetensors", "maskwright_pruning.json", "codec"
+FORMAT = "maskwright compact encoder"
 EXAMPLE: Mapping[str, Any] = {
     "id": "example",
     "text": "a text of a few words",
@@ -35,19 +37,23 @@ EXAMPLE: Mapping[str, Any] = {
 OPSET = 18
 
 
-def to_compact(part: Cap, out: Path) -> None:
-    """A folder with the small encoder and its head, and what was pruned of which block."""
+def to_compact(part: Cap, out: Path, *, recipe: Mapping[str, Any] | None = None) -> None:
+    """A folder with the small encoder and its head, and what was pruned of which block.
+
+    `recipe`: the table of the objective that prunes. With it the folder says how its network is built, and can be
+    imported again.
+    """
     small = _compact_objective(part)
     encoder = small.encoder
 
     def fill(folder: Path) -> None:
         save_file(plain_state(small), str(folder / WEIGHTS), {"format": "pt"})
-        _write_json(folder / CONFIG, config_of(small))
+        _write_json(folder / CONFIG, config_of(small) | _built_by(recipe, small))
         _write_json(folder / PRUNING, pruning_of(part))
         codec = getattr(encoder, "codec", None)
         if hasattr(codec, "save"):
-            (folder / "codec").mkdir()
-            codec.save(folder / "codec")
+            (folder / CODEC).mkdir()
+            codec.save(folder / CODEC)
 
     write_folder(out, fill)
 
@@ -56,7 +62,7 @@ def config_of(small: Any) -> dict[str, Any]:
     """What has to be known to build the network again."""
     encoder = small.encoder
     return {
-        "format": "maskwright compact encoder",
+        "format": FORMAT,
         "encoder": type(encoder).__name__,
         "objective": type(small).__name__,
         "width": encoder.width,
@@ -65,6 +71,13 @@ def config_of(small: Any) -> dict[str, Any]:
         "whole_shape": encoder.whole if hasattr(encoder, "whole") else encoder.shape,
         **({"classes": small.classes} if hasattr(small, "classes") else {}),
     }
+
+
+def _built_by(recipe: Mapping[str, Any] | None, small: Any) -> dict[str, Any]:
+    """The table of the inner objective, its encoder in the small shape."""
+    if recipe is None:
+        return {}
+    return {"recipe": merge(recipe["inner"], {"encoder": {"shape": small.encoder.shape}})}
 
 
 def pruning_of(part: Cap) -> dict[str, Any]:

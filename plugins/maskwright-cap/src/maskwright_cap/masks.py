@@ -96,11 +96,7 @@ class Masks(nn.Module):
     def keep_above(self, threshold: float) -> None:
         """Soft movement: keep the weights with sigmoid(S) above the threshold, and a few in any case."""
         for mask in self.masks:
-            share = mask.score.sigmoid()
-            mask.keep.copy_(share > threshold)
-            least = max(share_of(share.numel(), LEAST), 1)
-            if int(mask.keep.sum()) < least:
-                mask.keep.view(-1)[share.flatten().topk(least).indices] = True
+            mask.keep.copy_(kept_above(mask.score.sigmoid(), threshold))
 
     def penalty(self) -> Tensor:
         """The mean of sigmoid(S) over all weights, float32."""
@@ -112,6 +108,15 @@ class Masks(nn.Module):
         """Zero what is not kept: from now on the weights alone give the same results."""
         for mask, weight in self._weights(encoder):
             weight.mul_(mask.keep.to(weight.dtype))
+
+
+def kept_above(scores: Tensor, threshold: float) -> Tensor:
+    """bool, as `scores`: those above the threshold, or the few highest where hardly any are."""
+    keep = scores > threshold
+    least = max(share_of(scores.numel(), LEAST), 1)
+    if int(keep.sum()) < least:
+        keep.view(-1)[scores.flatten().topk(least).indices] = True
+    return keep
 
 
 def _plain_name(layer: nn.Module, state: dict[str, Tensor], prefix: str, metadata: Any) -> None:

@@ -8,7 +8,7 @@ from maskwright.params import is_params, params, setting, slot
 
 _SHAPES = "pruned criterion per importance_items importance_batch floor update_every scope score_lr penalty"
 _LOSSES = "task kd kd_temperature pool bank_share bank_batch snapshots snapshot_every"
-_OUT = "maskwright_cap.exporting"
+_OUT, _IN = "maskwright_cap.exporting", "maskwright_cap.importing"
 
 
 @params
@@ -187,6 +187,10 @@ class Cap:
     @classmethod
     def exports(cls):
         return {"compact": f"{_OUT}:to_compact", "masks": f"{_OUT}:to_masks", "onnx": f"{_OUT}:to_onnx"}
+
+    @classmethod
+    def imports(cls):
+        return {"compact": f"{_IN}:from_compact", "movement": "maskwright_cap.movement_folders:from_movement"}
 
     @classmethod
     def offers(cls):

@@ -49,7 +49,7 @@ class SizeOnDisk:
 
 @params
 class Latency:
-    """Time of a batch, dense beside compact: measured here and now, so never the same twice."""
+    """Time of a batch, dense beside compact or, of single weights, sparse: measured now, so never the same twice."""
 
     batch: int = setting(8, ge=1, help="items encoded at a time; their lengths are those of the data")
     rounds: int = setting(20, ge=1, help="timed batches of each encoder, whose median counts")

@@ -52,7 +52,7 @@ def maskwright_datasets():
 def maskwright_evaluators():
     for name, cls, summary in (
         ("sparsity", "Sparsity", "share of parameters that is pruned, of the blocks and of the whole model"),
-        ("latency", "Latency", "time of a batch, dense beside compact"),
+        ("latency", "Latency", "time of a batch, dense beside compact or sparse"),
         ("size-on-disk", "SizeOnDisk", "bytes of the weights, dense beside pruned"),
     ):
         yield Component(name, f"{_EVALUATORS}:{cls}", summary, expects={"torch"})

@@ -22,6 +22,8 @@ class Sides:
     small: Any
     """Of masked weights the dense encoder itself: it has no smaller shape."""
     masks: tuple[Mask, ...] = ()
+    paths: tuple[str, ...] = ()
+    """Of the maps under the masks."""
     beside: int = 0
     """Parameters of the whole model that are not in the encoder, such as a head."""
 
@@ -38,10 +40,11 @@ def sides_of(subject: Any, where: str) -> Sides:
     if isinstance(subject, Cap):
         if subject.gates is None:
             assert subject.masks is not None
-            return Sides(encoder, encoder, tuple(subject.masks.masks), beside)  # type: ignore[arg-type]
-        return Sides(_without_gates(encoder), subject.compacted(), (), beside)
+            masks, paths = tuple(subject.masks.masks), tuple(subject.masks.paths)
+            return Sides(encoder, encoder, masks, paths, beside)  # type: ignore[arg-type]
+        return Sides(_without_gates(encoder), subject.compacted(), beside=beside)
     if hasattr(encoder, "widened"):
-        return Sides(encoder.widened(), encoder, (), beside)
+        return Sides(encoder.widened(), encoder, beside=beside)
     raise UserError(
         f"{type(encoder).__name__} does not say what was pruned of it",
         where=where,

@@ -16,6 +16,7 @@ from maskwright.cli.text import table
 from maskwright.component import KINDS
 from maskwright.errors import UserError, did_you_mean
 from maskwright.folder import write_folder
+from maskwright.parts import table_of
 from maskwright.planner import Planner
 from maskwright.planning import plan
 from maskwright.runs import new_folder
@@ -97,7 +98,9 @@ def export(arguments: argparse.Namespace) -> int:
             cure="name one with --part",
         )
     path, target = choices[0]
-    _function(target)(run.part(path), out)
+    write = _function(target)
+    told = {"recipe": table_of(run.tree, path)} if "recipe" in inspect.signature(write).parameters else {}
+    write(run.part(path), out, **told)
     print(f"{path} -> {out}")
     return 0
 
