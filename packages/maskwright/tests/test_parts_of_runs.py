@@ -10,6 +10,7 @@ import pytest
 from maskwright import api
 from maskwright.build import Builder
 from maskwright.errors import UserError
+from maskwright.parts import table_of
 from maskwright.planning import plan
 from maskwright.step import Step
 
@@ -62,6 +63,17 @@ def test_weights_come_along(first: Path, tmp_path: Path):
     assert again.part("objective").weight == state["weight"] != trained.weight
     with pytest.raises(UserError, match=f'{first} has no checkpoint for "objective" at 7'):
         api.load(first).part("objective", at=7)
+
+
+def test_the_table_of_a_part_names_no_other_run(first: Path):
+    encoder = from_run(first, set={"smallest": 2})
+    made = plan(train(objective={"use": "toy-loss", "speed": 0.75, "encoder": encoder}))
+    table = table_of(made.require(), "objective")
+    assert table["speed"] == 0.75
+    assert str(first) not in json.dumps(table)
+    assert table["encoder"]["use"].partition("@")[0] == "toy-counts"
+    assert table["encoder"]["smallest"] == 2
+    assert not plan(train(objective=table)).mistakes
 
 
 def test_set_changes_settings(first: Path):
