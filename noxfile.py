@@ -67,6 +67,12 @@ def kill(session: nox.Session) -> None:
 
 
 @nox.session
+def mutate(session: nox.Session) -> None:
+    """Take away the lines of tools/mutations.toml, one by one: their tests must turn red. mutate [-- PATHPART …]"""
+    python(session, "tools/mutate.py", *session.posargs)
+
+
+@nox.session
 def changes(session: nox.Session) -> None:
     """Print the release notes that the fragments in changes/ would make: changes [-- PACKAGE …]."""
     python(session, "tools/release.py", "notes", *session.posargs)

@@ -1,4 +1,5 @@
-"""One chain for text and pictures: pre-train under a schedule, fine-tune, prune, and go on with the small encoder."""
+"""One chain for text, pictures and a folder of transformers: pre-train under a schedule, fine-tune, prune, and go on
+with the small encoder."""
 
 import json
 from pathlib import Path
@@ -6,19 +7,25 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from training import maskwright
 
 from maskwright import Step, api
+from maskwright.build import build_raw
 from maskwright.contracts import items_of
+from maskwright.metrics import read_metrics
+from maskwright_text.codecs import Subwords
+from maskwright_text.exporting import write_tokenizer
 from maskwright_torch.batches import collate
+from maskwright_torch.part import seeded
 
 LOOP = {"use": "train", "batch": 16, "log_every": 5, "checkpoint_every": 50, "device": "cpu"}
 TEXT = {
     "data": {"use": "topic-attributes", "count": 200, "test_count": 40, "words": 100, "topics": 3, "length": 12},
     "learn": {"use": "mlm", "ratio": {"use": "mrd-cosine", "p": 0.3}},
     "encoder": {
-        "use": "text", "length": 16, "width": 16, "depth": 2, "heads": 4,
-        "codec": {"use": "subwords", "model": "words", "vocabulary": 120},
+        "use": "text", "length": 24, "width": 16, "depth": 2, "heads": 4,
+        "codec": {"use": "subwords", "model": "bpe", "vocabulary": 400},
     },
 }  # fmt: skip
 PICTURES = {
@@ -31,8 +38,21 @@ PICTURES = {
 }  # fmt: skip
 
 
+def bert(folder: Path) -> dict[str, Any]:
+    """TEXT with a BERT as transformers writes it, of the same sizes, that was never trained."""
+    codec = Subwords(400, "bpe", False, "train")
+    codec.fit(build_raw(TEXT["data"], ("dataset",), "the sentences", 0)[0], Step())
+    config = transformers.BertConfig(
+        vocab_size=400, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
+        max_position_embeddings=24, pad_token_id=0,
+    )  # fmt: skip
+    seeded(3, lambda: transformers.BertForMaskedLM(config)).save_pretrained(folder)
+    write_tokenizer(codec, folder, 24, segmented=False)
+    return {**TEXT, "encoder": {"use": "hf-text", "path": str(folder), "length": 24}}
+
+
 def chain(kind: dict[str, Any]) -> dict[str, Any]:
-    """The same stages for both; only data, encoder and what it is pre-trained with differ."""
+    """The same stages for all; only data, encoder and what it is pre-trained with differ."""
     data = kind["data"]
     encoder = {"use": "from-run", "run": "stage:pretrain", "part": "objective.encoder"}
     classify = {"use": "classify", "classes": 6, "head_std": 0.02, "encoder": encoder}
@@ -58,11 +78,12 @@ def chain(kind: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["text", "pictures"])
+@pytest.fixture(scope="module", params=["text", "pictures", "bert"])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp(request.param)
     recipe = folder / "chain.json"
-    recipe.write_text(json.dumps(chain({"text": TEXT, "pictures": PICTURES}[request.param])))
+    kinds = {"text": lambda: TEXT, "pictures": lambda: PICTURES, "bert": lambda: bert(folder / "bert")}
+    recipe.write_text(json.dumps(chain(kinds[request.param]())))
     done = maskwright("run", recipe, "-q", "--no-pictures", "--out", folder / "run")
     assert done.returncode == 0, done.stderr
     return folder / "run"
@@ -91,6 +112,18 @@ def test_it_is_trained_probed_and_used_as_any_other(run: Path):
     items = [again.part("data").item("test", number, Step(0)) for number in range(3)]
     found = list(again.pipeline("embed")(items, Step(0)))
     assert [len(item["vector"]) for item in found] == [16] * 3
+
+
+@pytest.mark.parametrize("run", ["text", "bert"], indirect=True)
+def test_documents_are_found_by_its_vectors(run: Path, tmp_path: Path):
+    """By the evaluator and on the data of another plugin, none of whose words it has seen."""
+    done = maskwright(
+        "evaluate", f"{run / 'stages' / 'again'}:embed", "with=known-item", "data=docstring-search",
+        "data.packages=networkx", "-q", "--no-pictures", "--out", tmp_path / "judged",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = {entry["name"]: entry["value"] for entry in read_metrics(tmp_path / "judged")}
+    assert 0 < found["known-item/ndcg@10"] < 1
 
 
 def test_it_is_exported(run: Path, tmp_path: Path):

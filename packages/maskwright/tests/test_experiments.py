@@ -73,6 +73,16 @@ def test_a_run_that_diverged_does_not_win_by_absence():
     assert claim.judge([1.0, 1.1, 1.2], 3, "", ["loss"]).word == "shown"
 
 
+def test_the_lower_end_of_the_interval_decides():
+    """Gains of 1, 2 and 3 have the mean 2, and an interval that begins at -0.48."""
+    gains = [1.0, 2.0, 3.0]
+    words = [
+        Claim("loss", "a", "b", "down", margin=margin).judge(gains, 3, "", ["loss"]).word
+        for margin in (-0.5, -0.4, 1.9)
+    ]
+    assert words == ["shown", "not shown", "not shown"]
+
+
 def test_values_that_are_missing_are_named():
     recipe = ExperimentRecipe(SimpleNamespace(seeds=[0, 1, 2], pair_by="seed"))
     values = (

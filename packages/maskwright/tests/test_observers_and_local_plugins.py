@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 from commands import Command, run_command, toy_environment, write_distribution
 
+from maskwright import hookimpl
+from maskwright.catalogue import empty_catalogue, set_catalogue
+from maskwright.observers import Observers
+
 HEAD = "from maskwright import Component, hookimpl\nMASKWRIGHT_API = 1\n"
 
 OBSERVERS = (
@@ -87,6 +91,33 @@ def test_one_that_raises_is_reported_once_and_switched_off(
     assert "never called" not in done.stdout
     assert done.stdout.count("metrics ") == 3
     assert "ended finished None" in done.stdout
+
+
+def test_one_that_raised_is_not_called_again(capsys: pytest.CaptureFixture[str]):
+    class Watch:
+        def __init__(self) -> None:
+            self.told: list[int] = []
+
+        @hookimpl
+        def maskwright_metrics(self, step: int) -> None:
+            self.told.append(step)
+
+    class Fails(Watch):
+        @hookimpl
+        def maskwright_metrics(self, step: int) -> None:
+            super().maskwright_metrics(step)
+            raise ValueError("no connection")
+
+    watch, fails = Watch(), Fails()
+    made = empty_catalogue()
+    made.manager.register(watch, "watch")
+    made.manager.register(fails, "fails")
+    set_catalogue(made)
+    observers = Observers()
+    for step in (1, 2):
+        observers.call("maskwright_metrics", run=None, step=step, values={})
+    assert (watch.told, fails.told) == ([1, 2], [1])
+    assert capsys.readouterr().err.count("the observer fails failed in maskwright_metrics") == 1
 
 
 def test_trace_prints_names_and_sizes(command: Command):

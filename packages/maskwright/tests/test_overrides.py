@@ -77,9 +77,10 @@ def test_a_list_from_words():
 
 
 def test_later_words_win_and_the_file_stays_as_it_was():
-    source = {"use": "toy-train", "data": {"use": "toy-lines", "count": 2}}
-    assert resolved("data.count=3", "data.count=4", source=source)["data"]["count"] == 4
-    assert source == {"use": "toy-train", "data": {"use": "toy-lines", "count": 2}}
+    source = {"use": "toy-train", "data": {"use": "toy-lines", "count": 2}, "values": {"a": 1.0}}
+    found = resolved("data.count=3", "data.count=4", "values.b=2", source=source)
+    assert (found["data"]["count"], found["values"]) == (4, {"a": 1.0, "b": 2.0})
+    assert source == {"use": "toy-train", "data": {"use": "toy-lines", "count": 2}, "values": {"a": 1.0}}
 
 
 def test_on_a_tree_in_python():

@@ -1,6 +1,8 @@
 """A run holds all of itself, belongs to one process, and reuses only what would come out the same."""
 
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,7 +15,7 @@ from commands import Command
 
 from maskwright import api
 from maskwright.errors import RecipeError, UserError, printable
-from maskwright.folder import RunLock, sweep, write_atomic
+from maskwright.folder import DiskFull, RunLock, sweep, write_atomic, write_folder
 from maskwright.planning import plan
 from maskwright.runs import lock_new, new_folder, write_start
 
@@ -107,6 +109,31 @@ def test_tidying_leaves_child_runs_to_themselves(tmp_path: Path):
     sweep(tmp_path / "run")
     assert (child / ".tmp-1-half").exists()
     assert not (tmp_path / "run" / "artefacts" / ".tmp-1-half").exists()
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file, folder = tmp_path / "state.json", tmp_path / "parts"
+
+    def fill(place: Path) -> None:
+        (place / "new.bin").write_bytes(b"new")
+
+    write_atomic(file, b"old")
+    write_folder(folder, lambda place: (place / "old.bin").write_bytes(b"old"))
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        for write in (lambda: write_atomic(file, b"new"), lambda: write_folder(folder, fill)):
+            with pytest.raises(DiskFull, match="no space left on the disk"):
+                write()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["old.bin", "parts", "state.json"]
+    assert file.read_bytes() == b"old"
+    write_atomic(file, b"new")
+    write_folder(folder, fill)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["new.bin", "parts", "state.json"]
+    assert file.read_bytes() == b"new"
 
 
 def test_plans_that_a_recipe_keeps_are_no_parts(tmp_path: Path):

@@ -248,6 +248,10 @@ def test_chunks_draw_masks_of_their_own():
     assert [rows for _, rows, _ in seen] == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
     assert len({stream for stream, _, _ in seen}) == 3 and {number for *_, number in seen} == {2}
     assert seen[-1][0] == STEP.stream("mask"), "the loss is that of plain training"
+    seen.clear()
+    plain = meta({"only": Recording()}, 0.0)
+    plain(batch_of(plain, items(6)), STEP)
+    assert [stream for stream, *_ in seen] == [STEP.stream("mask")], "at depth 0 all of it is"
 
 
 def test_rows_that_a_shallower_depth_does_not_step_on_count_for_the_loss():

@@ -79,7 +79,8 @@ def test_held_out_texts_share_less_than_30_percent_of_five_grams_with_train(tmp_
 def test_canary_in_train_never_shows_in_a_held_out_text(tmp_path):
     canary = "Canary words flutter over seven silent mountains before the morning light returns."
     copied = {
-        f"m{i}.py": function(f"f{i}", f"{canary} Number {'abcdefghij'[i % 10] * 3} here.") for i in range(50)
+        f"m{i}.py": function(f"f{i}", f"{canary} Number {'abcdefghij'[i % 10]}{'vwxyz'[i // 10]} here.")
+        for i in range(50)
     }
     assert {three_way(f"acme.m{i}") for i in range(50)} == {"train", "validation", "test"}
     data = corpus(texts_below(write_tree(tmp_path, copied), "acme"), {})

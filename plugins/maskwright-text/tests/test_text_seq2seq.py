@@ -244,7 +244,7 @@ def test_what_does_not_fit_is_cut_and_counted():
 def test_source_alone_needs_no_summary():
     codec = made()[0].encoder.codec
     batch = SourcePrepare(codec, 16)([{"id": "a", "text": "the fox"}], Step())
-    assert sorted(batch) == ["cut", "real", "tokens"]
+    assert sorted(batch) == ["cut", "real", "special", "tokens"]
 
 
 def test_the_names_of_s2s_ft_are_taken_where_ours_are_missing():

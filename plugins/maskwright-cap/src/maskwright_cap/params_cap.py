@@ -139,8 +139,9 @@ class Cap:
 
     def _check_chooser(self):
         listed = catalogue().of_class(type(self.chooser))
-        if listed is not None and listed.component.expects:
-            words = ", ".join(sorted(listed.component.expects))
+        wanted = listed.component.expects - {"cap:scores"} if listed is not None else frozenset()
+        if wanted:
+            words = ", ".join(sorted(wanted))
             yield "chooser", f"masker:{listed.name} hides {words}; here units are heads, neurons or weights"
 
     def check_parts(self, tags):

@@ -27,6 +27,8 @@ def maskwright_maskers():
         f"{_CAP}:Lowest",
         "the units of lowest score, exact count",
         provides={"torch", "follows-ratio"},
+        # No encoder has scores of its units: this masker is for who brings them, as `chooser` of objective:cap does.
+        expects={"cap:scores"},
     )
 
 

@@ -27,9 +27,10 @@ OnLong = Literal["cut", "error"]
 
 @attrs.frozen
 class SourcePrepare:
-    """Items with `text`, or `src` as in s2s-ft -> `tokens`, `real` (B, S) and `cut` (B,).
+    """Items with `text`, or `src` as in s2s-ft -> `tokens`, `real`, `special` (B, S) and `cut` (B,).
 
-    `cut` is the number of tokens of each that did not fit.
+    `special` is for who pools the source (pruning compares its vectors). `cut` is the number of tokens of each that did
+    not fit.
     """
 
     codec: TextCodec
@@ -41,7 +42,7 @@ class SourcePrepare:
         batch = TextPrepare(self.codec, self.length)(texts, step)
         if self.on_long == "error":
             refuse_cut(items, batch["cut"].tolist(), "text", self.length, "a greater length of the encoder")
-        return {name: batch[name] for name in ("tokens", "real", "cut")}
+        return {name: batch[name] for name in ("tokens", "real", "special", "cut")}
 
     def lengths(self, items: Sequence[Item]) -> list[int]:
         """Tokens that are read of each."""
