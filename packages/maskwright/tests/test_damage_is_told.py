@@ -203,7 +203,7 @@ class Odd:
     [
         (5, "5 is no Params class; write @params above the class"),
         (Component, "is no Params class"),
-        (Wrong, 'Wrong.count: expected whole number, found "x" (text)'),
+        (Wrong, 'the default of count would be refused: expected whole number, found "x" (text)'),
         (Odd, 'the slot "part" is for a "gizmo", which is no kind of component'),
     ],
 )

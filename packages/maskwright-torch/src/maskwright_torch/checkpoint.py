@@ -117,6 +117,12 @@ def find(run: Path, at: str) -> Checkpoint:
         raise UserError(f"{run} has no checkpoint yet", where=str(folder), cure=f"maskwright resume {run}")
     there = {found.number: found for found in all_checkpoints(folder)}
     if at == "last":
+        if (newest := max(there)) != latest.number:  # never older weights without a word
+            raise UserError(
+                f"the checkpoint {there[newest].path} is damaged",
+                where=str(there[newest].path),
+                cure=f"maskwright resume {run}, or remove the folder to take that of step {latest.number}",
+            )
         return latest
     if at == "best":
         number = best_number(read_json(latest)["best"], read_metrics(run), there.keys())

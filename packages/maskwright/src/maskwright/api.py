@@ -40,7 +40,7 @@ class LoadedRun:
         path = self.folder / "status.json"
         unknown = {"status": "unknown", "step": 0}
         return unknown | (
-            read_table(path, f"remove it, then  maskwright resume {self.folder}") if path.is_file() else {}
+            read_table(path, f"remove it, then  maskwright resume {self.folder}") if path.exists() else {}
         )
 
     @property
@@ -234,9 +234,10 @@ def resume(
     pictures = pictures and bool(asked.get("pictures", True))  # as the run was begun
     made = plan(opened.folder / "resolved.json")
     recipe = str(opened.resolved.get("use", "")).partition("@")[0]
-    made.source = made.source if made.source != "resolved.json" else recipe
+    made.source = str(opened.folder / "resolved.json")
     made.text = ""
     made.require()
+    made.source = recipe
     _execute(opened.folder, made, RunLock(opened.folder), progress, pictures, accept_drift)
     return opened
 

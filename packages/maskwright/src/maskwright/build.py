@@ -87,7 +87,15 @@ class Builder:
             given["names"] = {
                 slot: [n.name for n in nodes] for slot, nodes in slots if isinstance(nodes, list)
             }
-        return build(made, **given)
+        try:
+            return build(made, **given)
+        except UserError:
+            raise
+        except Exception as error:
+            # A fault of the plugin: the last line of the answer says whose.
+            if (listed := self.index[path].listed) is not None:
+                error.add_note(f"while building {listed.reference} of {listed.package} {listed.version}")
+            raise
 
     def _entry(self, node: Node) -> Any:
         if node.kind != "evaluator" or node.entry is None:
@@ -138,7 +146,7 @@ def restore(part: Any, node: Node, builder: Builder) -> None:
             if not folder.is_dir():
                 folder = source.run / "parts" / followed_path(source.run, _path_there(inner, node, source))
             if folder.is_dir():
-                (part if inner is node else builder.parts[inner.path]).load(folder)
+                load_saved(part if inner is node else builder.parts[inner.path], folder)
                 missing.remove(inner)
         recipe = _recipe_class(source.run)
         if hasattr(recipe, "restore_part"):
@@ -151,6 +159,22 @@ def restore(part: Any, node: Node, builder: Builder) -> None:
             why="the run stopped before it was saved, or the folder was damaged",
             cure=f"maskwright resume {source.run}",
         )
+
+
+def load_saved(part: Any, folder: Path) -> None:
+    """Let a part read what it saved; whatever goes wrong with files that it wrote itself is damage to them."""
+    try:
+        part.load(folder)
+    except UserError:
+        raise
+    except Exception as error:
+        files = ", ".join(sorted(path.name for path in folder.iterdir())) if folder.is_dir() else "none"
+        raise UserError(
+            f"the saved part {folder} is damaged",
+            where=f"{folder} (files: {files})",
+            why=f"{type(error).__name__}: {error}",
+            cure="put the folder back from a copy, or run the recipe again",
+        ) from error
 
 
 def _of_this_source(node: Node) -> Iterator[Node]:

@@ -16,6 +16,8 @@ import pluggy
 from maskwright import hookspecs
 from maskwright.component import KINDS, Component
 from maskwright.errors import UserError, did_you_mean
+from maskwright.params import check_params_class
+from maskwright.tags import CAPABILITIES, CAVEATS
 
 API = 1
 """Removals raise it; additions do not. A plugin states the one it was written for as `MASKWRIGHT_API`."""
@@ -57,7 +59,9 @@ class Listed:
         """The Params class; importing it must not import anything heavy."""
         module_name, _, name = self.component.params.partition(":")
         try:
-            return getattr(importlib.import_module(module_name), name)
+            cls = getattr(importlib.import_module(module_name), name)
+            check_params_class(cls)
+            return cls
         except (Exception, SystemExit) as error:
             raise UserError(
                 f"the settings of {self.reference} cannot be loaded",
@@ -114,7 +118,10 @@ class Catalogue:
         if ":" in name and name.split(":", 1)[0] in KINDS:
             kind, name = name.split(":", 1)
             if kind not in kinds:
-                raise UserError(f'"{kind}:{name}" is not a {kind_words}')
+                raise UserError(
+                    f'"{kind}:{name}" is not a {kind_words}',
+                    cure=f"maskwright list {kinds[0]}   shows what is installed",
+                )
         bare, _, package = name.partition("@")
         matches = [
             x for x in self.listed if x.kind in kinds and x.name == bare and package in ("", x.package)
@@ -229,22 +236,60 @@ class Catalogue:
             for component in components:
                 self._validate(component, kind, distribution)
                 self.listed.append(Listed(kind, component, distribution, version))
+                self._check_tags(self.listed[-1])
+
+    def _check_tags(self, listed: Listed) -> None:
+        """A tag that nobody knows is no reason to do without the component; fields of data are free."""
+        if listed.kind in ("dataset", "pipeline"):
+            return
+        for tag in sorted(listed.component.provides - CAPABILITIES.keys() - CAVEATS.keys()):
+            if ":" not in tag:
+                hint = did_you_mean(tag, [*CAPABILITIES, *CAVEATS])
+                error = UserError(
+                    f'{listed.reference} provides the unknown tag "{tag}"{hint}, '
+                    f"or made for a newer maskwright (this is {_version()})",
+                    cure=f'the author writes a tag of his own as "vendor:tag"; or  pip install -U {CORE}',
+                )
+                self.problem(listed.package, listed.package, listed.version, "tags", error)
 
     def _validate(self, component: Any, kind: str, distribution: str) -> None:
         if not isinstance(component, Component):
             raise UserError(f"maskwright_{kind}s gave {component!r} instead of a Component")
+        _require_text("name", component.name, "a Component")
         name = component.name
         letters = set("abcdefghijklmnopqrstuvwxyz0123456789-")
         if not name or not name[0].isalpha() or not set(name) <= letters:
             raise UserError(
                 f'"{name}" is no component name', cure="use a-z, 0-9 and -, beginning with a letter"
             )
-        if ":" not in component.params:
+        for word in ("params", "summary", "paper", "deprecated"):
+            _require_text(word, getattr(component, word), f"{kind}:{name}")
+        if not _is_target(component.params, kind):
             raise UserError(
-                f'params of {kind}:{name} is "{component.params}"', cure='write "package.module:Class"'
+                f'params of {kind}:{name} is "{component.params}"',
+                cure='write "package.module:Class", or of a recipe file "package:recipes/name.toml"',
+            )
+        if not component.summary.strip() or not component.summary.isprintable():
+            raise UserError(
+                f"summary of {kind}:{name} is {component.summary!r}", cure="write one line of text"
             )
         if any(x.kind == kind and x.name == name and x.package == distribution for x in self.listed):
             raise UserError(f"{kind}:{name} is declared twice by {distribution}")
+
+
+def _require_text(word: str, value: Any, owner: str) -> None:
+    if not isinstance(value, str):
+        raise UserError(f"{word} of {owner}: expected text, found {value!r}")
+
+
+def _is_target(params: str, kind: str) -> bool:
+    """`package.module:Class`, or of a recipe `package:file.toml`."""
+    module, _, inner = params.partition(":")
+    if not all(word.isidentifier() for word in module.split(".")):
+        return False
+    if kind == "recipe" and inner.endswith(".toml"):
+        return ":" not in inner
+    return inner.isprintable() and bool(inner) and not set(inner) & set(" .:/")
 
 
 def _version() -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import attrs
 
 from maskwright.catalogue import Catalogue
-from maskwright.errors import Mistake, did_you_mean
+from maskwright.errors import Mistake, one_of
 from maskwright.params import SlotSpec
 from maskwright.tags import CAPABILITIES
 from maskwright.tree import Node, child_path, index_of, tags_of
@@ -157,11 +157,17 @@ class _Check:
     def reference(self, node: Node) -> None:
         if node.target not in self.index:
             known = [path for path in self.index if path]
-            self.wrong(node.path, f'there is no part "{node.target}"{did_you_mean(node.target, known)}')
+            self.wrong(node.path, f'there is no part "{node.target}"{one_of(node.target, known)}')
         elif self.resolve(node) is None:
-            self.wrong(node.path, f'the reference to "{node.target}" leads back to itself')
+            self.wrong(
+                node.path,
+                f'the reference to "{node.target}" leads back to itself: name another part, or write it out here',
+            )
         elif self.is_held(node):
-            self.wrong(node.path, f'a part cannot hold itself: "{node.target}" leads back here')
+            self.wrong(
+                node.path,
+                f'a part cannot hold itself: "{node.target}" leads back here; name another part, or write it out',
+            )
 
     def is_held(self, reference: Node) -> bool:
         """Whether what a reference stands for holds the reference, directly or through other references."""
@@ -215,7 +221,7 @@ class _Check:
             found = self.index.get(node.entry.on)
             if found is None:
                 known = [path for path in self.index if path]
-                hint = did_you_mean(node.entry.on, known)
+                hint = one_of(node.entry.on, known)
                 self.wrong(child_path(node.path, "on"), f'there is no part "{node.entry.on}"{hint}')
             return self.resolve(found) if found is not None else None
         fitting = list(subjects(self.index, node, expects))

@@ -21,6 +21,8 @@ KINDS = (
 def _words(value: Iterable[str]) -> frozenset[str]:
     if isinstance(value, str):
         raise TypeError(f"expected a set of words, found the text {value!r}; write {{{value!r}}}")
+    if not isinstance(value, Iterable) or not all(isinstance(word, str) and word for word in value):
+        raise TypeError(f"expected a set of words, found {value!r}")
     return frozenset(value)
 
 

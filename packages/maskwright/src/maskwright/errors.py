@@ -24,6 +24,10 @@ class UserError(Exception):
         lines += [f"  do:    {self.cure}"] if self.cure else []
         return "\n".join(lines)
 
+    def as_message(self) -> str:
+        """For a list of mistakes that gives the place itself: what and why, and below it what to do."""
+        return f"{self.what}{f' ({self.why})' if self.why else ''}\n{self.cure}".rstrip()
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only arguments do not survive the default pickling, which joblib workers need.
         return _rebuild, (type(self), self.what, self.where, self.why, self.cure)
@@ -74,3 +78,16 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`' — did you mean "steps"?'` when something near is known, else nothing."""
     near = difflib.get_close_matches(str(word), [str(name) for name in known], n=1, cutoff=0.6)
     return f' — did you mean "{near[0]}"?' if near else ""
+
+
+MAX_KNOWN = 12
+"""Names in a message; more would bury it."""
+
+
+def one_of(word: str, known: Iterable[str]) -> str:
+    """The nearest of what is known, or else what there is: `'; there are: first, second'`."""
+    names = [str(name) for name in known]
+    more = ", …" if len(names) > MAX_KNOWN else ""
+    return did_you_mean(word, names) or (
+        f"; there are: {', '.join(names[:MAX_KNOWN])}{more}" if names else ""
+    )

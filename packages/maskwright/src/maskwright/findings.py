@@ -3,14 +3,15 @@
 import fnmatch
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskwright.contracts import Dataset, Findings
 from maskwright.errors import UserError
-from maskwright.folder import read_table
+from maskwright.folder import read_bytes, read_table
 from maskwright.step import Step
+from maskwright.values import show
 
 if TYPE_CHECKING:
     from maskwright.runs import Run
@@ -125,17 +126,61 @@ def _safe(name: str) -> str:
     )
 
 
+FINDINGS_CURE = "put it back from a copy, or remove its folder; the run's metrics are unharmed"
+
+
 def load_findings(folder: Path) -> list[dict[str, Any]]:
     """All findings of a run in the order of their steps, each with its `folder`."""
     found = []
     for path in sorted((folder / FOLDER).glob("*/findings.json")):
-        record = read_table(path, "remove its folder; the run's metrics are unharmed")
-        rows = path.parent / "rows.jsonl"
+        record = read_table(path, FINDINGS_CURE)
+        for key, fits in _SHAPE.items():
+            if not fits(record.get(key)):
+                raise UserError(
+                    f"{path} is damaged",
+                    where=f"{path}, {key}",
+                    why=f"found {show(record.get(key))}",
+                    cure=FINDINGS_CURE,
+                )
         record["folder"] = path.parent
-        record["rows"] = (
-            [json.loads(line) for line in rows.read_text(encoding="utf-8").splitlines()]
-            if rows.is_file()
-            else []
-        )
+        record["rows"] = _rows(path.parent / "rows.jsonl")
         found.append(record)
     return found
+
+
+def _tables(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
+
+
+def _figures(value: Any) -> bool:
+    return _tables(value) and all(
+        isinstance(entry.get(key), str) for entry in value for key in ("file", "caption", "media")
+    )
+
+
+_SHAPE: dict[str, Callable[[Any], bool]] = {
+    "name": lambda value: isinstance(value, str),
+    "step": lambda value: isinstance(value, int),
+    "values": lambda value: isinstance(value, dict),
+    "tables": lambda value: isinstance(value, dict) and all(map(_tables, value.values())),
+    "figures": _figures,
+    "files": lambda value: isinstance(value, list),
+    "notes": lambda value: isinstance(value, list),
+}
+"""What findings.json holds, as `save_findings` wrote it."""
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    rows = []
+    for number, line in enumerate(read_bytes(path, FINDINGS_CURE).splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            if not isinstance(row, dict):
+                raise ValueError("expected a table")
+        except ValueError as error:
+            where = f"{path}, line {number}: {show(line.decode(errors='replace'))}"
+            raise UserError(f"{path} is damaged", where=where, why=str(error), cure=FINDINGS_CURE) from None
+        rows.append(row)
+    return rows

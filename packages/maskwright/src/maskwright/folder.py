@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,28 @@ def write_folder(path: Path, fill: Callable[[Path], Any]) -> None:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         sync_folder(path.parent)
+
+
+def refuse_folders(folder: Path, files: Iterable[str]) -> None:
+    """UserError where a folder lies in the place of one of these files, before anything is written."""
+    for name in files:
+        if (folder / name).is_dir():
+            raise UserError(
+                f"{folder / name} is a folder",
+                where=str(folder / name),
+                why="a file of the run belongs there",
+                cure="put it elsewhere",
+            )
+
+
+def read_bytes(path: Path, cure: str) -> bytes:
+    """A file of a run folder; UserError with this cure when it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read", where=str(path), why=error.strerror or str(error), cure=cure
+        ) from None
 
 
 def read_table(path: Path, cure: str) -> dict[str, Any]:

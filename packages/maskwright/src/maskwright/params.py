@@ -9,6 +9,7 @@ from typing import Any, TypeVar, dataclass_transform
 
 import attrs
 
+from maskwright.component import KINDS
 from maskwright.values import coerce, describe, show
 
 META = "maskwright"
@@ -143,6 +144,8 @@ def _with_converter(cls: type, fields: list[attrs.Attribute]) -> list[attrs.Attr
     for field in fields:
         if META not in field.metadata:
             raise TypeError(f"{cls.__name__}.{field.name}: declare it with setting(...) or slot(...)")
+        if field.type is None:
+            raise TypeError(f"{cls.__name__}.{field.name}: write its type, {field.name}: TYPE = …")
     converter = attrs.Converter(_coerced, takes_self=True, takes_field=True)
     return [field.evolve(converter=converter) for field in fields]
 
@@ -225,6 +228,27 @@ def fields_of(cls: type) -> dict[str, Field]:
             found[field.name] = Field(field.name, field.metadata[META], hints[field.name], default)
         _fields[cls] = found
     return _fields[cls]
+
+
+_checked: set[type] = set()
+
+
+def check_params_class(cls: Any) -> None:
+    """TypeError or ValueError where a plugin's class cannot be planned with: it is told before any of it is used."""
+    if not isinstance(cls, type) or not getattr(cls, "_is_params", False):
+        raise TypeError(f"{cls!r} is no Params class; write @params above the class")
+    if cls in _checked:
+        return
+    for name, field in fields_of(cls).items():
+        if isinstance(field.spec, SlotSpec):
+            for kind in set(field.spec.kinds) - set(KINDS):
+                raise ValueError(f'the slot "{name}" is for a "{kind}", which is no kind of component')
+        elif not field.required:
+            try:
+                field.spec.check(coerce(field.default, field.type))
+            except ValueError as error:
+                raise ValueError(f"the default of {name} would be refused: {error}") from None
+    _checked.add(cls)
 
 
 def first_line(cls: type) -> str:

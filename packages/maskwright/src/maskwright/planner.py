@@ -127,7 +127,7 @@ class Planner:
         try:
             return listed.params_class()
         except UserError as error:
-            self.wrong(path, f"{error.what}: {error.why}\n{error.cure}")
+            self.wrong(path, f"{error.what}: {error.why}\nin {error.where}\n{error.cure}")
             return None
 
     def _from_params(self, value: Any, kinds: tuple[str, ...], path: str) -> Node | None:
@@ -195,7 +195,7 @@ class Planner:
         try:
             part = find_part(words["run"], words["part"], kinds, needs, self.stages)
         except UserError as error:
-            self.wrong(path, f"{error.what}{f' ({error.why})' if error.why else ''}\n{error.cure}".rstrip())
+            self.wrong(path, error.as_message())
             return None
         over = {"set": dict(changed)} if part.raw.get("use") == "from-run" else dict(changed)
         place = path.removeprefix(f"{self.base}.") if self.base else path
@@ -291,14 +291,18 @@ class Planner:
         nodes: list[Node] = []
         taken: set[str] = set()
         for number, raw in enumerate(entries):
-            name = entry_name(raw, self.catalogue) or str(number)
+            named = isinstance(raw, Mapping) and "as" in raw
+            if named and not isinstance(raw["as"], str):
+                self.wrong(child_path(path, str(number), "as"), f"expected text, found {show(raw['as'])}")
+                continue
+            name = entry_name(raw, self.catalogue) or ("" if named else str(number))
             if name in taken or not is_entry_name(name):
                 why = (
                     "two entries have this name"
                     if name in taken
                     else "a name is made of a-z, A-Z, 0-9, - and _"
                 )
-                self.wrong(child_path(path, name), f'{why}; give each its own  as = "..."')
+                self.wrong(child_path(path, name or str(number)), f'{why}; give each its own  as = "..."')
                 continue
             taken.add(name)
             if isinstance(raw, str):

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from maskwright.charts import Series, line_chart, thin
-from maskwright.findings import load_findings
-from maskwright.folder import read_table, write_atomic
+from maskwright.findings import FINDINGS_CURE, load_findings
+from maskwright.folder import read_bytes, read_table, write_atomic
 from maskwright.metrics import read_metrics
 from maskwright.values import format_cell
 
@@ -64,12 +64,13 @@ def render(folder: Path) -> str:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    return read_table(path, "maskwright resume writes it anew") if path.is_file() else {}
+    return read_table(path, "put it back from a copy, or remove it") if path.exists() else {}
 
 
 def _embed(folder: Path, figure: Mapping[str, str]) -> dict[str, str]:
     """A picture as a data address. Inside <img>, an SVG cannot run scripts or load anything."""
-    data = base64.b64encode((folder / figure["file"]).read_bytes()).decode()
+    content = read_bytes(folder / figure["file"], FINDINGS_CURE)
+    data = base64.b64encode(content).decode()
     return {"caption": figure["caption"], "source": f"data:{figure['media']};base64,{data}"}
 
 

@@ -12,13 +12,22 @@ from typing import Any
 import attrs
 
 from maskwright import checkpoints, metrics
-from maskwright.build import Builder, Evaluation
+from maskwright.build import Builder, Evaluation, load_saved
 from maskwright.catalogue import LOCAL_FILE, catalogue
 from maskwright.contracts import Findings, plain
 from maskwright.environment import describe_environment, differences, refuse_drift
 from maskwright.errors import UserError
 from maskwright.findings import check_findings, renamed_split, save_findings
-from maskwright.folder import LOCK, TMP, RunLock, read_table, sweep, write_atomic, write_folder
+from maskwright.folder import (
+    LOCK,
+    TMP,
+    RunLock,
+    read_table,
+    refuse_folders,
+    sweep,
+    write_atomic,
+    write_folder,
+)
 from maskwright.observers import Observers
 from maskwright.parts import EXTRA_PARTS
 from maskwright.planning import Plan
@@ -186,7 +195,7 @@ class Run:
         return (self.folder / "parts" / path).is_dir()
 
     def load_part(self, path: str, part: Any) -> None:
-        part.load(self.folder / "parts" / path)
+        load_saved(part, self.folder / "parts" / path)
 
     def offer_part(self, path: str, raw: Mapping[str, Any]) -> None:
         """Let from-run take a part that is no slot, or has another shape than its slot planned."""
@@ -269,6 +278,9 @@ def lock_new(folder: Path) -> RunLock:
     return lock
 
 
+WRITTEN = ("status.json", "environment.json", "metrics.jsonl", "timing.jsonl", "log.txt")
+
+
 def open_run(
     folder: Path,
     plan: Plan,
@@ -281,6 +293,7 @@ def open_run(
     """Tidy up after a kill, build the parts, note the data. The lock goes to the run, or is released on failure."""
     root = plan.require()
     try:
+        refuse_folders(folder, WRITTEN)
         sweep(folder)
         environment = read_table(folder / "environment.json", "run the recipe again in another folder")
         now = describe_environment(packages_of(root))
@@ -293,7 +306,8 @@ def open_run(
         checkpoints.drop_after(folder / "checkpoints", done)
         if latest is not None:
             checkpoints.finish_pruning(folder / "checkpoints", latest)
-        metrics.cut_metrics(folder, int(latest.read(checkpoints.METRICS_SIZE)) if latest is not None else 0)
+        logged = int(latest.read(checkpoints.METRICS_SIZE)) if latest is not None else 0
+        metrics.cut_metrics(folder, logged, may_lack=accept_drift)
         builder = Builder(root, Step(plan.seed))
         builder.build(root)
         environment["data"] = note_data(builder, environment.get("data", {}), accept_drift)

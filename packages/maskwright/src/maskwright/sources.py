@@ -35,7 +35,8 @@ def read_file(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is too large for a recipe ({path.stat().st_size} bytes)", where=where)
     try:
         text = path.read_bytes().decode("utf-8")
-        table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        is_json = path.suffix == ".json"
+        table = json.loads(text, object_pairs_hook=_once) if is_json else tomllib.loads(text)
         check_depth(table)
         json.dumps(table, default=str, ensure_ascii=False).encode()  # half a character from "\\ud800"
     except UnicodeDecodeError as error:
@@ -66,14 +67,39 @@ def read_file(path: Path) -> dict[str, Any]:
     return table
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; JSON lets the last of two equal keys win without a word, TOML refuses."""
+    table: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in table:
+            raise ValueError(f'the key "{key}" is there twice in one table')
+        table[key] = value
+    return table
+
+
 def shipped_text(params: str) -> str:
     """The text of a recipe file inside a package: `"maskwright_causal:recipes/joint-dag.toml"`."""
     package, _, inner = params.partition(":")
     try:
         return resources.files(package).joinpath(inner).read_text(encoding="utf-8")
-    except (ModuleNotFoundError, FileNotFoundError, NotADirectoryError) as error:
+    except (Exception, SystemExit) as error:  # to find the file, the package is imported
         raise UserError(
-            f"the recipe file {params} is missing", why=str(error), cure="reinstall the package that ships it"
+            f"the recipe file {params} cannot be read",
+            where=f"the package {package}",
+            why=f"{type(error).__name__}: {error}",
+            cure="reinstall the package that ships it",
+        ) from error
+
+
+def _shipped_table(params: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(shipped_text(params))
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(
+            f"the recipe file {params} is not valid TOML",
+            where=f"the package {params.partition(':')[0]}",
+            why=str(error),
+            cure="update the package that ships it",
         ) from None
 
 
@@ -92,7 +118,7 @@ def expand(raw: dict[str, Any], catalogue: Catalogue, source: str) -> dict[str, 
                 f"recipe files refer to each other in a circle: {' -> '.join(seen)}", where=source
             )
         seen.append(listed.qualified)
-        base = tomllib.loads(shipped_text(listed.component.params))
+        base = _shipped_table(listed.component.params)
         raw = merge(base, {key: value for key, value in raw.items() if key != "use"})
     return raw
 

@@ -56,12 +56,15 @@ def check_stages(stages: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Every mistake of every stage."""
     if not stages:
         yield "stages", "name at least one stage"
-    try:
-        for name, made in plan_stages(stages):
-            for mistake in made.mistakes:
-                yield f"stages.{name}", f"{mistake.path or 'recipe'}: {mistake.message}"
-    except UserError as error:
-        yield "stages", error.what
+    planned = plan_stages(stages)
+    for name in stages:
+        try:
+            _, made = next(planned)
+        except UserError as error:
+            yield f"stages.{name}", error.as_message()
+            return  # later stages may take parts of this one
+        for mistake in made.mistakes:
+            yield f"stages.{name}", f"{mistake.path or 'recipe'}: {mistake.message}"
 
 
 def _with_folders(raw: Any, folders: Mapping[str, Path]) -> Any:

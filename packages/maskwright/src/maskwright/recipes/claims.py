@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import attrs
 
-from maskwright.errors import UserError, did_you_mean
+from maskwright.errors import UserError, did_you_mean, one_of
 from maskwright.planner import HOLE
 from maskwright.statistics import Interval, paired_interval
 from maskwright.values import coerce, show
@@ -95,7 +95,7 @@ def read_claim(raw: Mapping[str, Any], arms: Sequence[str]) -> Claim:
             raise ValueError(f"{key} is required")
     for key in ("arm", "control"):
         if values.get(key) and values[key] not in arms:
-            raise ValueError(f'there is no arm "{values[key]}"{did_you_mean(values[key], arms)}')
+            raise ValueError(f'there is no arm "{values[key]}"{one_of(values[key], arms)}')
     bounds = [key for key in ("at_most", "at_least") if values.get(key) is not None]
     relative = bool(values.get("control")) and bool(values.get("direction"))
     if len(bounds) + relative != 1:
@@ -124,9 +124,9 @@ def check_experiment(params: Any) -> Iterator[tuple[str, str]]:
             for mistake in plan_arm(params.base, name, arm).mistakes:
                 yield f"arms.{name}", f"{mistake.path or 'recipe'}: {mistake.message}"
         except UserError as error:
-            yield f"arms.{name}", error.what + (f" ({error.why})" if error.why else "")
+            yield f"arms.{name}", error.as_message()
     if params.control and params.control not in params.arms:
-        yield "control", f'there is no arm "{params.control}"{did_you_mean(params.control, params.arms)}'
+        yield "control", f'there is no arm "{params.control}"{one_of(params.control, params.arms)}'
     for number, raw in enumerate(params.claims):
         try:
             read_claim(raw, list(params.arms))
@@ -153,7 +153,7 @@ def _check_curve(params: Any) -> Iterator[tuple[str, str]]:
         yield "curve.metrics", "expected a list of metric names, or of lists of them that share a picture"
     for arm in places:
         if arm not in params.arms:
-            yield "curve.x", f'there is no arm "{arm}"{did_you_mean(arm, params.arms)}'
+            yield "curve.x", f'there is no arm "{arm}"{one_of(arm, params.arms)}'
 
 
 def _is_pattern(entry: Any) -> bool:
