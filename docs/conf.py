@@ -6,8 +6,10 @@ page of a plugin. Links are written for the repository, relative to the file the
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sphinx.application import Sphinx
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 project = "Maskwright"
 copyright = "the Maskwright authors"
@@ -70,15 +72,15 @@ def turn_links(text: str, folder: Path) -> str:
     return "".join(part if number % 2 else LINK.sub(turned, part) for number, part in enumerate(parts))
 
 
-def page_read(app: Sphinx, page: str, source: list[str]) -> None:
+def page_read(app: "Sphinx", page: str, source: list[str]) -> None:
     source[0] = turn_links(source[0], (DOCS / page).parent)
 
 
-def include_read(app: Sphinx, path: Path, page: str, source: list[str]) -> None:
+def include_read(app: "Sphinx", path: Path, page: str, source: list[str]) -> None:
     if path.suffix == ".md":
         source[0] = turn_links(source[0], (DOCS / path).resolve().parent)
 
 
-def setup(app: Sphinx) -> None:
+def setup(app: "Sphinx") -> None:
     app.connect("source-read", page_read)
     app.connect("include-read", include_read)

@@ -92,3 +92,73 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path: Path):
 @pytest.mark.parametrize(("text", "code"), [("no block at all", 1), ("```json\n{}\n```", 0)])
 def test_a_run_without_a_block_proves_nothing(text: str, code: int, tmp_path: Path):
     assert tried(text, tmp_path).returncode == code
+
+
+PLUGIN_PAGE = """\
+```sh
+maskwright new-plugin acme-waves --kind schedule
+pip install -e "./acme-waves[test]"
+maskwright show schedule:acme-waves
+pytest ./acme-waves -k "check_schedule_range or import_nothing_heavy"
+```
+
+```python
+# acme-waves/src/acme_waves/waves.py
+raise RuntimeError("written, not executed")
+```
+
+```sh
+grep "not executed" acme-waves/src/acme_waves/waves.py
+if pytest ./acme-waves -k check_schedule_range; then exit 1; fi
+```
+
+```toml
+# short.toml
+use = "experiment"
+seeds = [0]
+
+[arms]
+only = { }
+
+[base]
+use = "train"
+steps = 1
+batch = 4
+data = { use = "shapes", size = 8, count = 12, test_count = 6 }
+
+[base.objective]
+use = "mae"
+decoder_width = 8
+decoder_depth = 1
+decoder_heads = 2
+encoder = { use = "vit", image = 8, patch = 4, width = 8, depth = 1, heads = 2 }
+```
+
+```sh
+maskwright run short.toml --out runs/short
+ls runs/short/children/only/seed-0/checkpoints/00000001
+maskwright run short.toml base.steps=2000 --out runs/long
+if ls runs/long; then exit 1; fi
+```
+
+```sh
+sed -i.bak 's/maskwright>=/maskwright>=99,>=/' acme-waves/pyproject.toml
+pip install -e ./acme-waves
+```
+"""
+
+
+def test_a_plugin_that_a_page_writes_is_installed_for_that_page_and_tested(tmp_path: Path):
+    done = tried(PLUGIN_PAGE, tmp_path)
+    hows = [line.split("  ")[1:3] for line in done.stdout.splitlines() if line.startswith("page.md:")]
+    assert hows == [
+        ["sh", "run"],
+        ["python", "checked"],
+        ["sh", "run"],
+        ["toml", "checked"],
+        ["sh", "checked"],
+        ["sh", "FAILED"],
+    ], done.stdout + done.stderr
+    assert "maskwright run short.toml base.steps=2000" in done.stdout
+    assert "a recipe:experiment is planned, not run" in done.stdout
+    assert "not there: maskwright>=99,>=" in done.stdout

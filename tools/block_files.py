@@ -13,7 +13,7 @@ WORDS = [*"abcdefghijkl", "inverse", "matrix", "square", "sorted", "rows", "retu
 
 
 def picture(path: Path, number: int = 0) -> None:
-    """A grey ramp with a bright square, 64 x 64; where the square is depends on the number."""
+    """A grey ramp with a bright square, 64 x 64 in colours; where the square is depends on the number."""
     from PIL import Image
 
     made = Image.linear_gradient("L").resize((64, 64))
@@ -31,8 +31,8 @@ def labelled_pictures(folder: Path) -> None:
     """A folder for each class, in a folder for each split."""
     for split in ("train", "test"):
         for number, name in enumerate(CLASSES):
-            for copy in range(4):
-                picture(folder / split / name / f"{copy}.png", number + 4 * copy)
+            for copy in range(6):
+                picture(folder / split / name / f"{copy}.png", number + 5 * copy)
 
 
 def sentences(count: int) -> Iterator[str]:
@@ -171,7 +171,7 @@ def names_of(page: str) -> dict[str, Any]:
     if page == "README.md":
         import numpy as np
 
-        return {"picture": np.zeros((32, 32), dtype=np.uint8)}
+        return {"picture": np.zeros((32, 32, 1), dtype=np.uint8)}
     if page == "plugins/maskwright-causal/README.md":
         made = {f"table_{number}": numbers(60, 4, number) for number in (1, 2, 3)}
         return {**made, "names": ["dose", "protein", "growth", "size"]}

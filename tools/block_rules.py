@@ -220,6 +220,8 @@ def few_items(data: Mapping[str, Any]) -> dict[str, Any]:
 def steps_of(table: Mapping[str, Any]) -> int:
     """Optimiser steps of all child runs of an experiment whose base trains; 0: not known."""
     base = table.get("base") or {}
+    if base.get("use", "").partition("@")[0] != "train":
+        return 0
     changed = any("steps" in arm.get("set", {}) or "file" in arm for arm in table["arms"].values())
     return 0 if changed else len(table["arms"]) * len(table["seeds"]) * (base.get("steps") or 0)
 

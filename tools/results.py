@@ -50,7 +50,9 @@ def command(run: Path) -> str:
     name = (run / "recipe.toml").read_text(encoding="utf-8").split('"')[1].partition("@")[0]
     typed = run / "overrides.txt"
     words = typed.read_text(encoding="utf-8").split("\n") if typed.is_file() else []
-    return shlex.join([name, *(shortened(word) for word in words if word and not word.startswith("workers="))])
+    return shlex.join(
+        [name, *(shortened(word) for word in words if word and not word.startswith("workers="))]
+    )
 
 
 def shortened(word: str) -> str:
