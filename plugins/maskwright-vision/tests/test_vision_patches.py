@@ -129,3 +129,10 @@ def test_a_wrong_number_of_channels_is_one_clear_error():
         prepare()([item(np.zeros((8, 8, 3), dtype=np.uint8))], Step())
     assert caught.value.where == "one"
     assert "channels=1 of the data set, or channels=3 of the encoder" in caught.value.cure
+
+
+def test_a_picture_without_channels_is_one_clear_error():
+    with pytest.raises(UserError, match="axes height, width, channels") as caught:
+        prepare()([item(np.zeros((8, 8), dtype=np.uint8))], Step())
+    assert (caught.value.where, caught.value.why) == ("one", "its pixels have the shape (8, 8)")
+    assert caught.value.cure.startswith("pixels[:, :, None]")

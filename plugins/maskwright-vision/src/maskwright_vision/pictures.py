@@ -88,6 +88,13 @@ class ImagePrepare:
         return self._fitted(as_tensor(pixels[None]))[0]
 
     def _check(self, pixels: np.ndarray, name: str) -> None:
+        if pixels.ndim != 3:
+            raise UserError(
+                "a picture has the axes height, width, channels",
+                where=name,
+                why=f"its pixels have the shape {pixels.shape}",
+                cure="pixels[:, :, None] of one in shades of grey",
+            )
         if pixels.shape[2] != self.channels:
             raise UserError(
                 f"a picture has {pixels.shape[2]} channels, the encoder wants {self.channels}",
