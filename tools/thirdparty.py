@@ -20,6 +20,9 @@ from pathlib import Path
 from maskwright.cli.plugin_verb import recipe_name
 from maskwright.component import KINDS
 
+ROOT = Path(__file__).resolve().parent.parent
+"""Where packages are installed from: tox names its files of constraints as they are seen from there."""
+
 LIMIT = 1200
 """Seconds that one command may take; the longest is to install torch."""
 
@@ -54,10 +57,10 @@ def fresh_environment(folder: Path, requirement: str) -> Path:
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if uv:
         call(uv, "venv", "--quiet", "--python", sys.executable, folder, cwd=folder.parent)
-        call(uv, "pip", "install", "--quiet", "--python", python, requirement, cwd=folder.parent)
+        call(uv, "pip", "install", "--quiet", "--python", python, requirement, cwd=ROOT)
     else:
         call(sys.executable, "-m", "venv", folder, cwd=folder.parent)
-        call(python, "-m", "pip", "install", "--quiet", requirement, cwd=folder.parent)
+        call(python, "-m", "pip", "install", "--quiet", requirement, cwd=ROOT)
     return python
 
 
