@@ -23,6 +23,7 @@ import torch
 from timing import alternate, ratios
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from words import Words
 
 from maskwright import Step
 from maskwright.schedules import constant
@@ -45,19 +46,6 @@ EPISODES, CLASSES, WORDS = 4, 4, 120
 Batch = dict[str, Tensor]
 
 
-class Words:
-    """A split that holds every word, to make a tokenizer of."""
-
-    def splits(self) -> tuple[str, ...]:
-        return ("train",)
-
-    def length(self, split: str) -> int:
-        return 1
-
-    def item(self, split: str, index: int, step: Step) -> dict[str, str]:
-        return {"id": "words", "text": " ".join(f"w{number}" for number in range(WORDS))}
-
-
 def classifier(net: str) -> Any:
     """ "mlp": the network of recipe:meta-experiment. "text": two transformer blocks."""
     encoder: Any = BagOfWords(buckets=256, width=64, embedding=48, depth=2)
@@ -66,7 +54,7 @@ def classifier(net: str) -> Any:
         encoder = TextEncoder(codec=codec, length=32, width=64, depth=2, heads=4)
     made = Classify(encoder=encoder, classes=CLASSES, norm=False, head_std=0.1).build(1)
     if net == "text":
-        made.encoder.codec.fit(Words(), Step())
+        made.encoder.codec.fit(Words(WORDS), Step())
     set_training(made)
     return made
 

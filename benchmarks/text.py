@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from timing import THREADS, alternate, keep, ratios, show
 from torch import Tensor
+from words import Words
 
 from maskwright import Step
 from maskwright_text.params_models import Mlm, Subwords, TextEncoder
@@ -27,22 +28,6 @@ from maskwright_torch.noise import uniform
 
 LENGTH, ROWS, RATIO = 128, 32, 0.15
 WIDTH, DEPTH, HEADS = 256, 4, 4
-
-
-class Words:
-    """What the tokenizer is trained on: so many words, once each."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def splits(self) -> tuple[str, ...]:
-        return ("train",)
-
-    def length(self, split: str) -> int:
-        return 1
-
-    def item(self, split: str, index: int, step: Step) -> dict[str, str]:
-        return {"id": "all", "text": " ".join(f"w{number}" for number in range(self.count))}
 
 
 def ours(vocabulary: int) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from timing import alternate
+from words import Words
 
 from maskwright import Step
 from maskwright_text.choosing import Decoding
@@ -32,19 +33,6 @@ WAYS = {
 }
 
 
-class Words:
-    """A split of words, to train a tokenizer on."""
-
-    def splits(self) -> tuple[str, ...]:
-        return ("train",)
-
-    def length(self, split: str) -> int:
-        return 1
-
-    def item(self, split: str, index: int, step: Step) -> dict[str, str]:
-        return {"id": "words", "text": " ".join(f"w{number}" for number in range(4000))}
-
-
 def model_of(size: tuple[int, ...]) -> Any:
     """An untrained model: what it writes does not matter for time."""
     width, depth, heads, source, _, _ = size
@@ -56,7 +44,7 @@ def model_of(size: tuple[int, ...]) -> Any:
         heads=heads,
     )
     model = Seq2Seq(encoder=encoder, target_length=TARGET).build(1)
-    model.encoder.codec.fit(Words(), Step())
+    model.encoder.codec.fit(Words(4000), Step())
     return model.eval()
 
 

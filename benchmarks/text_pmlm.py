@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from timing import alternate
 from torch import Tensor
+from words import Words
 
 from maskwright import Step
 from maskwright_text.mlm import Mlm, packed
@@ -39,25 +40,12 @@ def texts(rows: int, count: int) -> dict[str, Tensor]:
     }  # fmt: skip
 
 
-class Words:
-    """What the tokenizer is trained on: every word once."""
-
-    def splits(self) -> tuple[str, ...]:
-        return ("train",)
-
-    def length(self, split: str) -> int:
-        return 1
-
-    def item(self, split: str, index: int, step: Step) -> dict[str, str]:
-        return {"id": "all", "text": " ".join(f"w{number}" for number in range(VOCABULARY - 5))}
-
-
 def built(params: Any, size: tuple[int, int, int], length: int) -> Any:
     width, depth, heads = size
     codec = Subwords(vocabulary=VOCABULARY, model="words")
     encoder = TextEncoder(codec=codec, length=length, width=width, depth=depth, heads=heads)
     made = params(encoder=encoder, masker=PmlmBlocks(), ratio=RATIO).build(seed=1)
-    made.encoder.codec.fit(Words(), Step())
+    made.encoder.codec.fit(Words(VOCABULARY - 5), Step())
     return made
 
 

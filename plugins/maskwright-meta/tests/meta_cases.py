@@ -23,6 +23,18 @@ STEP = Step(seed=3, number=2, total=10)
 WORDS = ["red", "green", "blue", "one", "two", "three", "four", "five", "six", "seven"]
 
 
+class Counting(nn.Module):
+    """Changes a buffer in place in every pass, as running means do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("passes", torch.zeros(()))
+
+    def forward(self, x):
+        self.passes += 1
+        return x
+
+
 def items(count: int, task: str = "", classes: int = 2) -> list[dict[str, Any]]:
     """Texts of three words; the label of item n is n modulo the classes."""
     found = []

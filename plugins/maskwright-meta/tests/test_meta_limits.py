@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 import torch
-from meta_cases import STEP, bag, batch_of, chunks, classifier, gradients, items, meta
+from meta_cases import STEP, Counting, bag, batch_of, chunks, classifier, gradients, items, meta
 from torch import nn
 
 from maskwright_meta.memory import bytes_of_machine, held_bytes, least_bytes
@@ -75,17 +75,8 @@ def test_a_part_without_second_derivative_is_named():
 def test_a_trial_of_a_depth_to_come_leaves_no_trace():
     """Its rate is 0, so that it never explodes; dropout draws as if it had not been, and nothing counts it."""
 
-    class Counted(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.register_buffer("passes", torch.zeros(()))
-
-        def forward(self, x):
-            self.passes += 1
-            return x
-
     encoder = bag(dropout=0.5)
-    encoder.layers.append(counted := Counted())
+    encoder.layers.append(counted := Counting())
     objective = meta({"only": classifier(encoder)}, 0.0, layout=(1, 2), adaptation={"rate": 1e200})
     batch = batch_of(objective, items(12))
     with torch.no_grad():

@@ -6,6 +6,7 @@ import pytest
 import torch
 from meta_cases import (
     STEP,
+    Counting,
     after_step,
     bag,
     batch_of,
@@ -146,17 +147,6 @@ def test_a_head_of_an_inner_step_gets_a_second_order_gradient_only():
 
 @pytest.mark.parametrize("order", ["second", "first", "reptile"])
 def test_inner_steps_leave_the_objective_as_it_was(order: str):
-    class Counting(nn.Module):
-        """Changes a buffer in place in every pass, as running means do."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.register_buffer("passes", torch.zeros(()))
-
-        def forward(self, x):
-            self.passes += 1
-            return x
-
     encoder = bag()
     encoder.layers.append(Counting())
     objective = meta({"only": classifier(encoder)}, depth=2.0, inner={"order": order})
