@@ -52,6 +52,28 @@ def test_ties_infinities_and_too_large_counts():
     valid = torch.tensor([[True, True, True, False, True]])
     assert hide_lowest(scores, valid, torch.tensor([2])).tolist() == [[False, True, False, False, True]]
     assert hide_lowest(scores, valid, torch.tensor([9])).tolist() == valid.tolist()
+    assert not hide_lowest(scores, valid, torch.tensor([0])).any()
+    assert not hide_lowest(scores, torch.zeros_like(valid), torch.tensor([3])).any()
+
+
+def test_what_is_not_a_number_is_hidden_last():
+    scores = torch.tensor([[float("nan"), 3.0, float("inf"), 1.0]])
+    every = torch.ones(1, 4, dtype=torch.bool)
+    assert hide_lowest(scores, every, torch.tensor([2])).tolist() == [[False, True, False, True]]
+    assert hide_lowest(scores, every, torch.tensor([4])).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64, torch.int64])
+def test_the_lowest_are_those_of_a_stable_sort(dtype):
+    """Many ties, other counts in every row."""
+    rows = torch.arange(40)
+    scores = (uniform(1, rows, 30) * 8).floor().to(dtype)
+    valid = uniform(2, rows, 30) < 0.7
+    counts = torch.minimum(rows, valid.sum(dim=1))
+    for row, found in enumerate(hide_lowest(scores, valid, rows)):
+        places = [place for place in range(30) if valid[row, place]]
+        places.sort(key=lambda place: float(scores[row, place]))
+        assert found.nonzero()[:, 0].tolist() == sorted(places[: counts[row]])
 
 
 def test_positions_and_take():
