@@ -49,7 +49,7 @@ def test_the_lowest_valid_units_are_hidden():
 
 def test_ties_infinities_and_too_large_counts():
     scores = torch.tensor([[float("inf"), 0.0, 0.0, float("inf"), -1.0]])
-    valid = torch.tensor([[True, True, True, False, True]])
+    valid = torch.tensor([[False, True, True, True, True]])
     assert hide_lowest(scores, valid, torch.tensor([2])).tolist() == [[False, True, False, False, True]]
     assert hide_lowest(scores, valid, torch.tensor([9])).tolist() == valid.tolist()
     assert not hide_lowest(scores, valid, torch.tensor([0])).any()
