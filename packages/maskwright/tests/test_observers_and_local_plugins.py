@@ -66,6 +66,38 @@ def test_observers_are_told(toy_site: Path, tmp_path: Path):
     ]
 
 
+def test_doctor_names_those_that_only_watch(toy_site: Path, tmp_path: Path):
+    site = tmp_path / "site"
+    observer(site, "acme_watch", OBSERVERS)
+    env = toy_environment(site, toy_site, plugins="toys,acme_watch")
+    told = run_command("doctor", env=env, cwd=tmp_path).stdout
+    assert "  acme_watch 1.0: 0 components, watches runs\n" in told
+    assert told.count("watches runs") == 1
+    report = json.loads(run_command("doctor", "--json", env=env, cwd=tmp_path).stdout)
+    assert [x["name"] for x in report["packages"] if x["watches runs"]] == ["acme_watch"]
+
+
+def test_the_order_is_that_of_pluggy():
+    told: list[str] = []
+
+    def plugin(name: str, **options: bool) -> object:
+        class Watch:
+            @hookimpl(**options)
+            def maskwright_metrics(self) -> None:
+                told.append(name)
+
+        return Watch()
+
+    made = empty_catalogue()
+    made.manager.register(plugin("first", tryfirst=True), "first")
+    made.manager.register(plugin("last", trylast=True), "last")
+    made.manager.register(plugin("older"), "older")
+    made.manager.register(plugin("newer"), "newer")
+    set_catalogue(made)
+    Observers().call("maskwright_metrics", run=None, step=1, values={})
+    assert told == ["first", "newer", "older", "last"]
+
+
 @pytest.mark.parametrize(
     ("raised", "told"),
     [
@@ -178,3 +210,10 @@ def test_a_local_file_that_breaks(command: Command, tmp_path: Path):
     assert "ModuleNotFoundError: No module named 'nothing_like_this'" in done.stdout
     assert "maskwright_local.py, or run with --no-local" in done.stdout
     assert command("run", "toy-train", "-q", "--no-pictures", "--out", "a").returncode == 0
+
+
+def test_a_local_file_cannot_import_its_neighbours(command: Command, tmp_path: Path):
+    (tmp_path / "maskwright_local.py").write_text("import beside\n")
+    (tmp_path / "beside.py").write_text("")
+    told = command("doctor", env={"PYTHONSAFEPATH": "1"}).stdout  # as the installed command does
+    assert "maskwright_local.py cannot import its neighbours: move what it needs of beside into it" in told

@@ -2,10 +2,8 @@
 
 import hashlib
 import importlib
-import importlib.util
 import os
 import sys
-from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,8 +11,9 @@ from typing import Any
 import attrs
 import pluggy
 
-from maskwright import hookspecs
+from maskwright import hookspecs, local_plugin
 from maskwright.component import KINDS, Component
+from maskwright.elsewhere import how_to_get
 from maskwright.errors import UserError, did_you_mean
 from maskwright.params import check_params_class
 from maskwright.tags import CAPABILITIES, CAVEATS
@@ -23,8 +22,9 @@ API = 1
 """Removals raise it; additions do not. A plugin states the one it was written for as `MASKWRIGHT_API`."""
 
 GROUP = "maskwright"
-LOCAL_FILE = "maskwright_local.py"
+LOCAL_FILE = local_plugin.FILE
 CORE = "maskwright"
+WATCHING = [word for word in dir(hookspecs) if word.startswith("maskwright_") and word[11:-1] not in KINDS]
 
 
 @attrs.frozen
@@ -107,6 +107,8 @@ class Catalogue:
     listed: list[Listed] = attrs.field(factory=list)
     problems: list[Problem] = attrs.field(factory=list)
     local_file: Path | None = None
+    owners: dict[str, tuple[str, str]] = attrs.field(factory=dict)
+    """Distribution and version of each plugin that is registered."""
 
     def of_kind(self, kind: str) -> list[Listed]:
         return sorted((x for x in self.listed if x.kind == kind), key=lambda x: (x.name, x.package))
@@ -138,17 +140,26 @@ class Catalogue:
             raise UserError(f'"{bare}" is offered by more than one package', cure=f"write {spellings}")
         known = [x.name for x in self.listed if x.kind in kinds]
         elsewhere = sorted({x.kind for x in self.listed if x.name == bare})
-        hint = f" — there is a {elsewhere[0]} of that name" if elsewhere else did_you_mean(bare, known)
+        has_it, cure = how_to_get(kinds, bare, package)
+        if elsewhere:
+            hint = f" — there is a {elsewhere[0]} of that name"
+        else:
+            hint = f" — {has_it}" if has_it else did_you_mean(bare, known)
         raise UserError(
             f'there is no {kind_words} called "{name}"{hint}',
             why=self.failures() if self.problems else "",
-            cure=f"maskwright list {kinds[0]}   shows what is installed",
+            cure=cure or f"maskwright list {kinds[0]}   shows what is installed",
         )
 
     def of_class(self, cls: type) -> Listed | None:
         """The component that a Params class belongs to."""
         spelled = f"{cls.__module__}:{cls.__qualname__}"
         return next((x for x in self.listed if x.component.params == spelled), None)
+
+    def watching(self) -> set[str]:
+        """Distributions that are told about runs."""
+        implementations = (i for hook in WATCHING for i in getattr(self.manager.hook, hook).get_hookimpls())
+        return {self.owners[i.plugin_name][0] for i in implementations if i.plugin_name in self.owners}
 
     def failures(self) -> str:
         """One line about plugins that did not load, or nothing."""
@@ -173,6 +184,7 @@ class Catalogue:
             stage = "declare"
             for kind in KINDS:
                 self._declare(plugin, kind, distribution, version)
+            self.owners[name] = distribution, version
         except StrictStop:
             raise
         except (Exception, SystemExit) as error:
@@ -322,10 +334,6 @@ def _owner(entry: metadata.EntryPoint) -> tuple[str, str]:
     return name or entry.value.partition(":")[0], version or "unknown"
 
 
-def _wanted(names: Iterable[str], wanted: set[str]) -> bool:
-    return not wanted or any(name in wanted for name in names)
-
-
 def load_catalogue(local: Path | None = None) -> Catalogue:
     """Load the core, every installed plugin, and the plugin file `local` if given."""
     made = empty_catalogue()
@@ -337,7 +345,7 @@ def load_catalogue(local: Path | None = None) -> Catalogue:
     ):
         names = {entry.name, distribution}
         seen |= names
-        if not _wanted(names, wanted):
+        if wanted and not names & wanted:
             continue
         try:
             plugin = entry.load()
@@ -362,14 +370,11 @@ def load_catalogue(local: Path | None = None) -> Catalogue:
 def _load_local(made: Catalogue, path: Path) -> None:
     made.local_file = path
     version = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    spec = importlib.util.spec_from_file_location("maskwright_local", path)
-    assert spec is not None and spec.loader is not None  # a path that ends in .py always has a loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["maskwright_local"] = module
     try:
-        spec.loader.exec_module(module)
+        module = local_plugin.module_of(path)
     except (Exception, SystemExit) as error:
-        made.problem("local", LOCAL_FILE, version, "load", error, cure=f"mend {path}, or run with --no-local")
+        cure = local_plugin.cure_of(path, error)
+        made.problem("local", LOCAL_FILE, version, "load", error, cure=cure)
         return
     made.add_plugin(module, "local", LOCAL_FILE, version)
 

@@ -14,7 +14,7 @@ class Observers:
 
     def call(self, hook: str, **arguments: Any) -> None:
         caller = getattr(catalogue().manager.hook, hook)
-        for implementation in caller.get_hookimpls():
+        for implementation in reversed(caller.get_hookimpls()):  # the order of a plain pluggy call
             name = implementation.plugin_name
             if name in self.switched_off:
                 continue

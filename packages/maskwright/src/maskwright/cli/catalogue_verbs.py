@@ -68,7 +68,8 @@ def doctor(arguments: argparse.Namespace) -> int:
     if arguments.contracts:
         return _contracts(arguments.contracts)
     found = catalogue()
-    packages = sorted({(x.package, x.version) for x in found.listed})
+    packages = sorted({(x.package, x.version) for x in found.listed} | set(found.owners.values()))
+    watching = found.watching()
     clashes = [
         (kind, name, sorted(x.package for x in found.of_kind(kind) if x.name == name))
         for kind in KINDS
@@ -79,7 +80,12 @@ def doctor(arguments: argparse.Namespace) -> int:
         report = {
             "python": platform.python_version(),
             "packages": [
-                {"name": n, "version": v, "components": sum(x.package == n for x in found.listed)}
+                {
+                    "name": n,
+                    "version": v,
+                    "components": sum(x.package == n for x in found.listed),
+                    "watches runs": n in watching,
+                }
                 for n, v in packages
             ],
             "problems": [
@@ -102,7 +108,8 @@ def doctor(arguments: argparse.Namespace) -> int:
     )
     for name, version in packages:
         count = sum(x.package == name for x in found.listed)
-        print(f"  {name} {version}: {count} component{'s' if count != 1 else ''}")
+        watches = ", watches runs" if name in watching else ""
+        print(f"  {name} {version}: {count} component{'s' if count != 1 else ''}{watches}")
     for kind, name, owners in clashes:
         print(
             f'\n{kind}:{name} is offered by {" and ".join(owners)}\n  do:    write "{name}@{owners[0]}" in recipes'
