@@ -60,6 +60,18 @@ def claims(session: nox.Session) -> None:
 
 
 @nox.session
+def installs(session: nox.Session) -> None:
+    """What each package brings to a fresh environment (docs/installs.md): installs [-- --check]. Wants dist/."""
+    python(session, "tools/installs.py", *session.posargs)
+
+
+@nox.session
+def known(session: nox.Session) -> None:
+    """The list by which the core names a package that is missing: known [-- --check]."""
+    python(session, "tools/known_components.py", *session.posargs)
+
+
+@nox.session
 def kill(session: nox.Session) -> None:
     """Kill and resume runs a hundred times, and at every write in every way (the tests do less of both)."""
     for tests in ("integration", "packages/maskwright/tests"):
@@ -80,5 +92,7 @@ def changes(session: nox.Session) -> None:
 
 @nox.session
 def release(session: nox.Session) -> None:
-    """Check, write the notes, build and tag: release -- PACKAGE VERSION."""
-    python(session, "tools/release.py", "release", *session.posargs)
+    """Check, build, test, write the notes and tag: release -- PACKAGE VERSION …; try it: release -- --dry-run."""
+    dry = session.posargs[:1] == ["--dry-run"]
+    words = ["dry-run", *session.posargs[1:]] if dry else ["release", *session.posargs]
+    python(session, "tools/release.py", *words)

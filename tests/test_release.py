@@ -8,6 +8,7 @@ import pytest
 from repository import ROOT
 
 sys.path.insert(0, str(ROOT / "tools"))
+import artefacts
 import release
 
 
@@ -79,3 +80,56 @@ def test_release_refuses_without_fragments(repository: Path):
     git(repository, "commit", "-q", "-m", "no fragments")
     with pytest.raises(release.ReleaseError, match="toy has no fragments in changes/"):
         release.check(repository, "toy", "0.2.0")
+
+
+def test_several_are_released_together_or_not_at_all(repository: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(release, "built", lambda folder: None)
+    monkeypatch.setattr(release, "green", lambda root: True)
+    with pytest.raises(release.ReleaseError, match="no package 'other'"):
+        release.release(repository, [("toy", "0.2.0"), ("other", "1.0.0")])
+    assert git(repository, "tag", "--list") == ""
+    assert release.release(repository, [("toy", "0.2.0")]) == ["toy/v0.2.0"]
+
+
+def test_a_release_runs_the_tests_unless_they_were_green(repository: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(release, "built", lambda folder: None)
+    monkeypatch.setattr(release, "green", lambda root: False)
+    (repository / "tools").mkdir()
+    (repository / "tools" / "run_tests.py").write_text("import sys; sys.exit(1)")
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "tests that fail")
+    with pytest.raises(release.ReleaseError, match="the tests are not green"):
+        release.release(repository, [("toy", "0.2.0")])
+    assert git(repository, "tag", "--list") == ""
+
+
+METADATA = f"""\
+Metadata-Version: 2.4
+Name: maskwright-toy
+Version: 0.2.0
+Summary: A toy
+License-Expression: Apache-2.0
+Requires-Python: >=3.11
+Requires-Dist: maskwright<0.3,>=0.1
+Requires-Dist: numpy>=2
+Description-Content-Type: text/markdown
+
+{"It does this and that. " * 12}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("", "", []),
+        ("maskwright<0.3,>=0.1", "maskwright>=0.1", ["maskwright>=0.1 has no upper bound"]),
+        ("maskwright<0.3,>=0.1", "maskwright<0.3,==0.1.0", None),
+        ("numpy>=2", "numpy", ["numpy has no lower bound"]),
+        ("Summary: A toy\n", "", ["no summary"]),
+        ("License-Expression: Apache-2.0", "License-Expression: my own", None),
+        ("It does this and that. ", "", ["the README is not the description"]),
+    ],
+)
+def test_metadata_that_is_not_in_order(old: str, new: str, told: list[str] | None):
+    found = artefacts.metadata_problems(METADATA.replace(old, new))
+    assert found if told is None else found == [f"metadata: {line}" for line in told]

@@ -50,3 +50,35 @@ def test_indexes_reach_uv_and_are_searched_as_pip_does():
 def test_what_the_user_set_for_uv_stays(tmp_path: Path):
     pip = {"find-links": [str(tmp_path)], "index-url": [], "extra-index-url": []}
     assert run_tests.uv_settings(pip, {"UV_FIND_LINKS": "mine"}) == {}
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with one commit."""
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "Tester")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "tester@example.org")
+    run_tests.git(tmp_path, "init", "-q")
+    (tmp_path / ".gitignore").write_text(".tox\n")
+    run_tests.git(tmp_path, "add", ".")
+    run_tests.git(tmp_path, "commit", "-q", "-m", "start")
+    return tmp_path
+
+
+def test_the_newest_released_core(clone: Path):
+    assert run_tests.released(clone) == ""
+    for tag in ("maskwright/v0.9.0", "maskwright/v0.10.0", "maskwright-text/v0.11.0"):
+        run_tests.git(clone, "tag", tag)
+    assert run_tests.released(clone) == "maskwright/v0.10.0"
+
+
+def test_green_is_for_one_tree(clone: Path):
+    assert not run_tests.green(clone)
+    (clone / ".tox").mkdir()
+    (clone / run_tests.GREEN).write_text(run_tests.tree(clone))
+    assert run_tests.green(clone)
+    (clone / "new.txt").touch()
+    assert not run_tests.green(clone)
+    run_tests.git(clone, "add", ".")
+    run_tests.git(clone, "commit", "-q", "-m", "another tree")
+    assert not run_tests.green(clone)

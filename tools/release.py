@@ -1,16 +1,22 @@
-"""Release notes from the fragments in changes/, and the release of one package.
+"""Release notes from the fragments in changes/, and the release of packages.
 
-    python tools/release.py notes [PACKAGE ...]          # print what the notes would be
-    python tools/release.py release PACKAGE VERSION      # check, test, write the notes, commit, tag
+    python tools/release.py notes [PACKAGE ...]                  # print what the notes would be
+    python tools/release.py dry-run [PACKAGE ...]                # build and check the files that would be released
+    python tools/release.py release PACKAGE VERSION [PACKAGE VERSION ...]
 
-A fragment is changes/NAME.added.md (or changed, fixed, removed): one sentence for users. Nothing is uploaded here.
+A release checks, tests, writes the notes, commits and tags. Tests that were green for this very tree are not run
+again. A fragment is changes/NAME.added.md (or changed, fixed, removed): one sentence for users. Nothing is uploaded.
 """
 
 import argparse
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
+
+from artefacts import problems_of
+from run_tests import green
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = ("added", "changed", "fixed", "removed")
@@ -77,6 +83,14 @@ def check(root: Path, package: str, version: str) -> Path:
     return folder
 
 
+def built(folder: Path) -> None:
+    """Build the files that would be uploaded, in a folder that goes away; refuse what is wrong with them."""
+    with tempfile.TemporaryDirectory(prefix="maskwright-release-") as place:
+        wrong = problems_of(folder, Path(place))
+    if wrong:
+        raise ReleaseError(f"{folder.name}: {'; '.join(wrong)}")
+
+
 def write(root: Path, folder: Path, version: str) -> str:
     """Write the notes, remove the fragments, commit and tag; return the tag."""
     day = git(root, "show", "-s", "--format=%cs", "HEAD")
@@ -84,6 +98,7 @@ def write(root: Path, folder: Path, version: str) -> str:
     log.write_text(changelog(log.read_text(), version, day, notes(folder)))
     for path in fragments(folder):
         path.unlink()
+    (folder / "changes" / ".gitkeep").touch()
     tag = f"{folder.name}/v{version}"
     git(root, "add", "--all", str(folder))
     git(root, "commit", "-m", f"Release {folder.name} {version}")
@@ -91,31 +106,48 @@ def write(root: Path, folder: Path, version: str) -> str:
     return tag
 
 
+def release(root: Path, wanted: list[tuple[str, str]]) -> list[str]:
+    """Release packages in the given versions, all or none; their tags."""
+    folders = [check(root, package, version) for package, version in wanted]
+    for folder in folders:
+        built(folder)
+    if (
+        not green(root)
+        and subprocess.run([sys.executable, "tools/run_tests.py"], cwd=root, check=False).returncode
+    ):
+        raise ReleaseError("the tests are not green")
+    return [write(root, folder, version) for folder, (_, version) in zip(folders, wanted, strict=True)]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     verbs = parser.add_subparsers(dest="verb", required=True)
     draft = verbs.add_parser("notes", help="print the notes that the fragments make")
     draft.add_argument("packages", nargs="*", metavar="PACKAGE")
+    dry = verbs.add_parser("dry-run", help="build sdists and wheels, check them, write nothing")
+    dry.add_argument("packages", nargs="*", metavar="PACKAGE")
     one = verbs.add_parser("release", help="check, test, write the notes, commit, tag")
-    one.add_argument("package")
-    one.add_argument("version")
+    one.add_argument("wanted", nargs="+", metavar="PACKAGE VERSION")
     options = parser.parse_args()
+    every = [path.parent.name for path in sorted(ROOT.glob("p*/*/pyproject.toml"))]
     try:
-        if options.verb == "notes":
-            every = [path.parent.name for path in sorted(ROOT.glob("p*/*/pyproject.toml"))]
-            for package in options.packages or every:
-                print(f"# {package}\n\n{notes(folder_of(ROOT, package)) or 'No fragments.'}\n")
+        if options.verb == "release":
+            if len(options.wanted) % 2:
+                raise ReleaseError("name a version after each package")
+            for tag in release(ROOT, list(zip(options.wanted[::2], options.wanted[1::2], strict=True))):
+                print(f"{tag} is committed and tagged")
+            print("Now raise the versions in pyproject.toml")
             return 0
-        folder = check(ROOT, options.package, options.version)
-        if subprocess.run([sys.executable, str(ROOT / "tools/run_tests.py")], check=False).returncode:
-            raise ReleaseError("the tests are not green")
-        tag = write(ROOT, folder, options.version)
+        for package in options.packages or every:
+            folder = folder_of(ROOT, package)
+            if options.verb == "notes":
+                print(f"# {package}\n\n{notes(folder) or 'No fragments.'}\n")
+            else:
+                built(folder)
+                print(f"{package}: sdist and wheel are in order", flush=True)
     except ReleaseError as error:
         print(f"not released: {error}", file=sys.stderr)
         return 2
-    print(
-        f"{tag} is committed and tagged; its wheel is in dist/. Now raise the version in {folder.name}/pyproject.toml"
-    )
     return 0
 
 

@@ -4,64 +4,20 @@ environment, list it, run its tests, run its recipe.
     python tools/thirdparty.py                     # every kind
     python tools/thirdparty.py masker dataset      # some
 
-Wants maskwright and hatchling in its own environment, and uses uv where it is there, else pip. What the wheels need is
-found as those two are told by the environment variables that they read (UV_CONSTRAINT, PIP_FIND_LINKS, …).
+Wants maskwright and hatchling in its own environment.
 """
 
 import argparse
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from fresh import Failed, call, fresh_environment
+
 from maskwright.cli.plugin_verb import recipe_name
 from maskwright.component import KINDS
-
-ROOT = Path(__file__).resolve().parent.parent
-"""Where packages are installed from: tox names its files of constraints as they are seen from there."""
-
-LIMIT = 1200
-"""Seconds that one command may take; the longest is to install torch."""
-
-
-class Failed(Exception):
-    """A command that did not do what it should; the text is all it said."""
-
-
-def call(*words: str | Path, cwd: Path) -> str:
-    """Run a command in a folder; what it printed, or Failed."""
-    # Nothing of this environment or of the person's own settings may leak into the stranger's.
-    kept = {
-        key: value for key, value in os.environ.items() if not key.startswith(("MASKWRIGHT_", "PYTHONPATH"))
-    }
-    done = subprocess.run(
-        [*map(str, words)],
-        cwd=cwd,
-        env={**kept, "MASKWRIGHT_STRICT": "1"},
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
-    if done.returncode:
-        raise Failed(f"{' '.join(map(str, words))}\n{done.stdout}{done.stderr}")
-    return done.stdout
-
-
-def fresh_environment(folder: Path, requirement: str) -> Path:
-    """A new virtual environment with this one requirement; its Python."""
-    python = folder / "bin" / "python"
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-    if uv:
-        call(uv, "venv", "--quiet", "--python", sys.executable, folder, cwd=folder.parent)
-        call(uv, "pip", "install", "--quiet", "--python", python, requirement, cwd=ROOT)
-    else:
-        call(sys.executable, "-m", "venv", folder, cwd=folder.parent)
-        call(python, "-m", "pip", "install", "--quiet", requirement, cwd=ROOT)
-    return python
 
 
 def prove(kind: str, folder: Path) -> None:
