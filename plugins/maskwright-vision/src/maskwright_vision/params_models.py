@@ -112,7 +112,7 @@ class Vit:
 
     @classmethod
     def example(cls):
-        return cls(image=8, patch=4, width=16, depth=2, heads=2)
+        return cls(image=8, patch=2, width=16, depth=2, heads=2)
 
     @classmethod
     def example_data(cls, make_data):
@@ -176,11 +176,11 @@ class Fixed:
 
     @classmethod
     def example(cls):
-        return cls(noise=[0.1, 0.9, 0.5, 0.3])
+        return cls(noise=[(7 * place % 16) / 16 for place in range(16)])
 
     @classmethod
     def example_grid(cls):
-        return (2, 2)
+        return (4, 4)
 
 
 @params
