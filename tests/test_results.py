@@ -61,6 +61,28 @@ def test_a_page_and_the_claims_are_made_from_the_numbers(tmp_path: Path) -> None
     made = results.pages(tmp_path)
     page = made[tmp_path / "topic-results.md"]
     assert page.startswith("# Topic\n\nWords of people.") and "old" not in page
-    assert "| it helps | 0.3 [0.2, 0.4] | 0 | **shown** |" in page
+    assert "| it helps | 0.3 [0.2, 0.4] | – | 0 | **shown** |" in page
     assert "| with | 0.512 ± 0.01 | 0.512 ± 0.01 |" in page and "| without | – ± 0 |" in page
     assert "1 claims: 1 shown, 0 not shown." in made[tmp_path / "claims.md"]
+
+
+def test_the_gain_of_each_seed_and_what_an_arm_has_more_than_the_control(tmp_path: Path) -> None:
+    run = run_folder(tmp_path / "a", 0.3, "shown")
+    claim = {"metric": "probe/f1", "arm": "with", "control": "without", "direction": "up"}
+    resolved = {"arms": {"with": {}, "without": {}}, "seeds": [0, 1, 2], "claims": [claim]}
+    (run / "resolved.json").write_text(json.dumps(resolved))
+    for seed, (arm, control) in enumerate([(0.5, 0.25), (0.75, 0.5), (0.5, None)]):
+        for name, value in (("with", arm), ("without", control)):
+            child = run / "children" / name / f"seed-{seed}"
+            child.mkdir(parents=True)
+            values = (
+                [] if value is None else [{"step": 1, "name": "probe/f1", "value": v} for v in (0, value)]
+            )
+            (child / "metrics.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in values))
+    path = run / "artefacts" / "findings" / "00000-experiment" / "findings.json"
+    found = json.loads(path.read_text())
+    found["tables"]["probe/f1"][0] |= {"minus without": 0.25, "95 % low": 0.2, "95 % high": 0.3}
+    path.write_text(json.dumps(found))
+    text = results.section(results.kept(run))
+    assert "| it helps | 0.3 [0.2, 0.4] | 0.25, 0.25 | 0 | **shown** |" in text
+    assert "| probe, minus without | f1 |\n|---|---|\n| with | 0.25 [0.2, 0.3] |" in text

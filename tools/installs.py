@@ -35,7 +35,7 @@ OTHERS = {"mae": "maskwright-vision", "joint-dag": "maskwright-causal"}
 """Recipes and the package that each needs."""
 
 PAGE = ROOT / "docs" / "installs.md"
-DATA = ROOT / "docs" / "results" / "installs.json"
+DATA = ROOT / "docs" / "installs.json"
 
 INSIDE = """
 import json, os, subprocess, sys, sysconfig, importlib.metadata as m
@@ -109,7 +109,7 @@ def page(found: dict[str, dict[str, Any]]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("packages", nargs="*", help="try these alone, and write nothing")
-    parser.add_argument("--check", action="store_true", help="compare the package sets with docs/results/")
+    parser.add_argument("--check", action="store_true", help="compare the package sets with docs/installs.json")
     options = parser.parse_args()
     found: dict[str, dict[str, Any]] = {}
     failed = False

@@ -11,8 +11,11 @@ import json
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
+
+from maskwright.recipes.claims import read_claim
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 MARK = "<!-- below: made by tools/results.py -->"
@@ -38,11 +41,33 @@ def kept(run: Path) -> dict[str, Any]:
                 "high": number(row["95 % high"]),
                 "margin": number(row["margin"]),
                 "verdict": row["verdict"],
+                "seeds": [number(gain) for gain in gains],
             }
-            for row in found.pop("Claims", [])
+            for row, gains in zip_longest(found.pop("Claims", []), seed_by_seed(run, resolved), fillvalue=[])
         ],
-        "tables": list(methods(found)) or list(metrics(found)),
+        "tables": list(methods(found)) or [*metrics(found), *differences(found)],
     }
+
+
+def seed_by_seed(run: Path, resolved: Mapping[str, Any]) -> Iterator[list[float]]:
+    """The gain of each seed, for each claim in turn; none where the children of the run are not there."""
+    for raw in resolved.get("claims", []):
+        claim, gains = read_claim(raw, list(resolved["arms"])), []
+        for seed in resolved["seeds"]:
+            arm, control = (
+                last_values(run / "children" / name / f"seed-{seed}").get(claim.metric)
+                for name in (claim.arm, claim.control or claim.arm)
+            )
+            if arm is not None and control is not None:
+                gains.append(claim.gain(arm, control))
+        yield gains
+
+
+def last_values(run: Path) -> dict[str, float]:
+    """Metric -> the value it ended with."""
+    path = run / "metrics.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return {entry["name"]: entry["value"] for entry in map(json.loads, lines)}
 
 
 def command(run: Path) -> str:
@@ -96,6 +121,21 @@ def metrics(found: Mapping[str, Any]) -> Iterator[Table]:
         yield {"columns": [evaluator, *columns], "rows": rows}
 
 
+def differences(found: Mapping[str, Any]) -> Iterator[Table]:
+    """The same tables with what each arm has more than the control, paired by seed, and the 95 % t interval."""
+    groups: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
+    for name, rows in found.items():
+        evaluator, _, metric = name.rpartition("/")
+        for row in rows:
+            for minus in (key for key in row if key.startswith("minus ")):
+                text = f"{number(row[minus])} [{number(row['95 % low'])}, {number(row['95 % high'])}]"
+                groups.setdefault((evaluator, minus), {}).setdefault(metric, {})[row["arm"]] = text
+    for (evaluator, minus), columns in groups.items():
+        arms = dict.fromkeys(arm for cells in columns.values() for arm in cells)
+        rows = [[arm, *(cells.get(arm, "–") for cells in columns.values())] for arm in arms]
+        yield {"columns": [f"{evaluator}, {minus}", *columns], "rows": rows}
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     return "\n".join([*lines, *("| " + " | ".join(map(str, row)) + " |" for row in rows)])
@@ -107,12 +147,25 @@ def gain(claim: Mapping[str, str]) -> str:
 
 def section(entry: Mapping[str, Any]) -> str:
     """One experiment as it stands in its page."""
-    claims = [[row["claim"], gain(row), row["margin"], f"**{row['verdict']}**"] for row in entry["claims"]]
+    claims = [
+        [
+            row["claim"],
+            gain(row),
+            ", ".join(row.get("seeds", [])) or "–",
+            row["margin"],
+            f"**{row['verdict']}**",
+        ]
+        for row in entry["claims"]
+    ]
     return "\n\n".join(
         [
             f"## `maskwright run {entry['command']}`",
             f"{entry['arms']} arms × {entry['seeds']} seeds.",
-            *([table(["claim", "gain", "margin", "verdict"], claims)] if claims else []),
+            *(
+                [table(["claim", "gain [95 %]", "seed by seed", "margin", "verdict"], claims)]
+                if claims
+                else []
+            ),
             *(table(found["columns"], found["rows"]) for found in entry["tables"]),
         ]
     )
