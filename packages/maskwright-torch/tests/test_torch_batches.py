@@ -8,6 +8,7 @@ from toys import Numbers, prepare
 
 from maskwright import Step, UserError
 from maskwright_torch.batches import Batches, Order, cut, walk
+from maskwright_torch.train import order_of, rows_of_batch
 
 RUN = Step(seed=5, total=9)
 
@@ -40,6 +41,25 @@ def test_whole_units_hold_no_item_twice():
         for start in (0, 4, 8)
     ]
     assert all(len({epoch for epoch, _ in unit}) == 1 for unit in units)
+
+
+class Drawing:
+    """An objective that takes items as often as it likes."""
+
+    def order(self, step, data, split, batch):
+        return Order(step, data.length(split), batch)
+
+
+class Said(list):
+    say = list.append
+
+
+def test_only_an_objective_takes_more_rows_than_there_are_items():
+    for objective, rows, said in ((object(), 20, 1), (Drawing(), 48, 0)):
+        order, log = order_of(objective, RUN, Numbers(20), "train", 48), Said()
+        assert rows_of_batch(order, 48, 20, log) == len(order.places(0)) == rows
+        assert len(log) == said
+    assert rows_of_batch(order_of(object(), RUN, Numbers(20), "train", 6), 6, 20, log) == 6 and not log
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])

@@ -52,14 +52,14 @@ class TrainRecipe:
         if not ranks.is_first:
             run.fit_parts(data)
         count = count_items(data, params.split)
-        batch = usable_batch(params, count, run)
+        order = order_of(objective, run.step().fork("data"), data, params.split, params.batch)
+        batch = rows_of_batch(order, params.batch, count, run)
         total = steps_of(params, count, batch)
         compute.place(objective)
         if params.compile:
             compile_encoders(run)
         optimiser = optimiser_of(params, objective, total)
         best = best_of(params.best, params.evaluators)
-        order = order_of(objective, run.step().fork("data"), data, params.split, batch)
         if batch < order.unit * ranks.size * params.accumulate:
             raise too_few_rows(batch, ranks, params.accumulate, order.unit)
         batches = Batches(
@@ -152,19 +152,23 @@ def count_items(data: Dataset, split: str) -> int:
     return count
 
 
-def usable_batch(params: Any, count: int, run: Run) -> int:
-    """The batch, or all items where there are fewer."""
-    batch = min(params.batch, count)
-    if batch < params.batch:
-        run.say(f"note: the data has {count} items, so every batch holds {batch} and not {params.batch}")
-    return batch
-
-
 def order_of(objective: Any, step: Step, data: Dataset, split: str, batch: int) -> Any:
-    """Which items make up each batch: a walk through all of them, unless the objective knows better."""
+    """Which items make up each batch: a walk through all of them, unless the objective knows better.
+
+    A walk has no batches of more rows than there are items; an objective may take an item twice.
+    """
     if hasattr(objective, "order"):
         return objective.order(step, data, split, batch)
-    return Order(step, data.length(split), batch)
+    count = data.length(split)
+    return Order(step, count, min(batch, count))
+
+
+def rows_of_batch(order: Any, asked: int, count: int, run: Run) -> int:
+    """As many as the order gives; said where those are fewer than the recipe asks for."""
+    batch = len(order.places(0))
+    if batch < asked:
+        run.say(f"note: the data has {count} items, so every batch holds {batch} and not {asked}")
+    return batch
 
 
 def too_few_rows(batch: int, ranks: Ranks, pieces: int, unit: int) -> UserError:
