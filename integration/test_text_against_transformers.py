@@ -144,7 +144,7 @@ def test_an_import_has_their_logits(tmp_path, codec, kind):
 def test_an_export_has_our_logits_there(tmp_path, codec, pre_norm):
     sizes = {"length": LENGTH, "width": 24, "depth": 3, "heads": 3, "pre_norm": pre_norm}
     ours = stirred(Mlm(encoder=TextEncoder(codec={"use": "subwords", "vocabulary": 500}, **sizes)).build())
-    ours.encoder.codec._tokenizer = codec.tokenizer
+    ours.encoder.codec.tokenizer = codec.tokenizer
     to_transformers(ours, tmp_path / "a")
     theirs = transformers.AutoModelForMaskedLM.from_pretrained(tmp_path / "a").eval()
     batch = batch_of(ours)

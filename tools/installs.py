@@ -109,7 +109,9 @@ def page(found: dict[str, dict[str, Any]]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("packages", nargs="*", help="try these alone, and write nothing")
-    parser.add_argument("--check", action="store_true", help="compare the package sets with docs/installs.json")
+    parser.add_argument(
+        "--check", action="store_true", help="compare the package sets with docs/installs.json"
+    )
     options = parser.parse_args()
     found: dict[str, dict[str, Any]] = {}
     failed = False

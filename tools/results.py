@@ -11,7 +11,6 @@ import json
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,8 @@ def kept(run: Path) -> dict[str, Any]:
     (path,) = run.glob("artefacts/findings/*-experiment/findings.json")
     found = json.loads(path.read_text(encoding="utf-8"))["tables"]
     resolved = json.loads((run / "resolved.json").read_text(encoding="utf-8"))
+    claims = found.pop("Claims", [])
+    by_seed = list(seed_by_seed(run, resolved)) or [[] for _ in claims]
     return {
         "command": command(run),
         "arms": len(resolved["arms"]),
@@ -43,7 +44,7 @@ def kept(run: Path) -> dict[str, Any]:
                 "verdict": row["verdict"],
                 "seeds": [number(gain) for gain in gains],
             }
-            for row, gains in zip_longest(found.pop("Claims", []), seed_by_seed(run, resolved), fillvalue=[])
+            for row, gains in zip(claims, by_seed, strict=True)
         ],
         "tables": list(methods(found)) or [*metrics(found), *differences(found)],
     }

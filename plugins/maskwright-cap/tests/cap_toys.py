@@ -24,6 +24,7 @@ def maskwright_encoders():
         "toy-blocks", "cap_toys:ToyBlocks", "tiny blocks",
         provides={"torch", "pooled", "prunable"}, consumes={"vector"},
     )  # fmt: skip
+    yield Component("toy-plain", "cap_toys:ToyPlain", "nothing to prune", provides={"torch", "pooled"})
 
 
 @hookimpl
@@ -51,6 +52,14 @@ class ToyBlocks:
 
 
 @params
+class ToyPlain:
+    """An encoder of which nothing can be pruned."""
+
+    def build(self):
+        raise NotImplementedError
+
+
+@params
 class ToySquares:
     """Would hide patches."""
 
@@ -64,6 +73,7 @@ class ToyRamps:
 
     train: int = setting(40, ge=1, help="training items")
     one_label: bool = setting(False, help="all items have the label 0")
+    by_label: bool = setting(False, help="items of label 0 first")
 
     def build(self):
         from maskwright_testing.listed_data import ListedData
@@ -72,6 +82,8 @@ class ToyRamps:
         items = example_items(self.train, 20)
         if self.one_label:
             items = {split: [{**item, "label": 0} for item in found] for split, found in items.items()}
+        if self.by_label:
+            items = {split: sorted(found, key=lambda item: item["label"]) for split, found in items.items()}
         return ListedData(items)
 
 

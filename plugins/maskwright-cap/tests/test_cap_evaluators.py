@@ -1,5 +1,6 @@
 """How much smaller, how much faster, how good: numbers that can be worked out by hand."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,13 @@ from scipy.stats import pearsonr, rankdata
 from maskwright import Step
 from maskwright_cap.example_parts import example_encoder, half_pruned
 from maskwright_cap.glue_scores import GlueScores, scores
-from maskwright_cap.measuring import Latency, SizeOnDisk, Sparsity
+from maskwright_cap.measuring import Latency, SizeOnDisk, Sparsity, of_length
 from maskwright_cap.params_cap import Cap
 from maskwright_cap.pruned_sides import sides_of
 from maskwright_cap.sparse_maps import with_plain_maps, with_sparse_maps
 from maskwright_testing import assert_user_error
 from maskwright_testing.listed_data import ListedData
+from maskwright_torch.contracts import Space
 from maskwright_torch.example_parts import example_items
 from maskwright_torch.params_classify import Classify
 
@@ -24,6 +26,8 @@ DATA = ListedData(example_items())
 STEP = Step(seed=1)
 BLOCK = 2 * 2 * 16 + (48 * 16 + 48) + (16 * 16 + 16) + (32 * 16 + 32) + (16 * 32 + 16)
 """Parameters of a block of the example encoder: two norms, queries to values, projection, both maps of the MLP."""
+MATRICES = 48 * 16 + 16 * 16 + 2 * 32 * 16
+"""Of these, weights of linear maps."""
 GONE = 2 * 3 * 4 * (16 + 1) + 2 * 4 * 16 + 16 * (16 + 1) + 16 * 16
 """Of two heads and 16 neurons: their rows with biases, and their columns."""
 
@@ -47,10 +51,27 @@ def test_sparsity_of_units_counts_rows_columns_and_biases():
 
 def test_sparsity_of_weights_counts_zeros_of_matrices_alone():
     found = Sparsity().evaluate(weights_pruned(0.25), DATA, STEP)
-    matrices = 48 * 16 + 16 * 16 + 2 * 32 * 16
-    assert found.values["encoder_sparsity"] == pytest.approx(0.75 * matrices / BLOCK)
+    assert found.values["encoder_sparsity"] == pytest.approx(0.75 * MATRICES / BLOCK)
     (table,) = found.tables.values()
     assert [row["kept"] for row in table] == [0.25] * 8
+    assert [row["matrix"] for row in table][:2] == ["blocks.0.attn.qkv", "blocks.0.attn.proj"]
+
+
+def test_zeros_of_an_encoder_count_wherever_they_come_from():
+    """As the part `objective.inner.encoder` of a run has them, and a folder of movement pruning."""
+    part, plain = weights_pruned(0.25), example_encoder()
+    part.masks.multiply(part.encoder)
+    plain.load_state_dict(part.encoder.state_dict())
+    found, masked = (Sparsity().evaluate(subject, DATA, STEP) for subject in (plain, part.encoder))
+    wanted = Sparsity().evaluate(part, DATA, STEP)
+    assert found.values["encoder_sparsity"] == wanted.values["encoder_sparsity"] > 0.6
+    assert found.values == masked.values and found.tables == wanted.tables
+    assert [
+        row["encoder"] for row in next(iter(Latency(3, 1, 0, 0).evaluate(plain, DATA, STEP).tables.values()))
+    ] == [
+        "dense",
+        "sparse",
+    ]
 
 
 def test_a_compact_encoder_stands_beside_what_it_was():
@@ -100,8 +121,12 @@ def test_sizes_are_those_of_the_files():
         and found["times_smaller"] > 1
     )
     sparse = SizeOnDisk().evaluate(weights_pruned(0.25), DATA, STEP)
-    assert sparse.values == {"dense_bytes": found["dense_bytes"]}, "no file of ours leaves zeros out"
-    assert "the file holds their zeros" in sparse.notes[0]
+    assert sparse.values["dense_bytes"] == found["dense_bytes"]
+    gone, matrices = 0.75 * 4 * 2 * MATRICES, 8
+    # Two bytes a column, four for each row's beginning and one more, and names: 500 bytes a matrix at most.
+    least = found["dense_bytes"] - gone + 0.25 * 2 * 2 * MATRICES
+    assert least < sparse.values["pruned_bytes"] < least + 500 * matrices
+    assert "the small file is that of export --to sparse" in sparse.notes[0]
 
 
 def test_latency_says_what_was_timed_and_leaves_the_threads_alone(monkeypatch: pytest.MonkeyPatch):
@@ -123,6 +148,24 @@ def test_latency_of_single_weights_is_that_of_maps_that_skip_zeros():
     (table,) = found.tables.values()
     assert [row["encoder"] for row in table] == ["dense", "sparse"]
     assert "1.0 times as fast; sparse: with torch.sparse_csr" in found.notes[0]
+
+
+def test_latency_of_a_length_that_is_asked_for():
+    tokens = torch.tensor([[5, 6, 7, 0], [8, 9, 0, 0]])
+    batch = {"rows": torch.arange(2), "tokens": tokens, "real": tokens != 0, "label": torch.zeros(2)}
+    encoder = SimpleNamespace(space=Space((6,), vocabulary=10))
+    found = of_length(batch, 5, encoder)
+    assert found["tokens"].tolist() == [[5, 6, 7, 5, 6], [8, 9, 8, 9, 8]] and bool(found["real"].all())
+    assert of_length(batch, 2, encoder)["tokens"].tolist() == [[5, 6], [8, 9]]
+    assert found["rows"] is batch["rows"] and found["label"] is batch["label"]
+    assert_user_error(
+        lambda: of_length(batch, 7, encoder), "length = 7", "reads 6 tokens at most", "at most 6"
+    )
+    assert_user_error(
+        lambda: Latency(3, 1, 0, 0, 8).evaluate(half_pruned(), DATA, STEP),
+        "SmallBlocks reads no tokens",
+        "length=0",
+    )
 
 
 def test_maps_that_skip_zeros_give_the_same_and_leave_the_masked_ones_alone():
@@ -161,13 +204,35 @@ RIGHT = np.array([0, 1, 1, 0, 1, 0])
 def test_scores_are_their_formulas():
     predicted = np.array([0, 1, 0, 1, 1, 0])  # 2 hits of 1, 1 missed, 1 false
     expected = np.array([0.1, 0.9, 0.4, 0.6, 0.8, 0.3])
-    found = scores(RIGHT, predicted, expected)
+    found = scores(RIGHT, predicted, expected, 2)
     assert found["accuracy"] == pytest.approx(4 / 6) and found["f1"] == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))
     assert found["matthews"] == pytest.approx((2 * 2 - 1 * 1) / 9)
     assert found["spearman"] == pytest.approx(pearsonr(rankdata(RIGHT), rankdata(expected))[0])
-    three = scores(np.array([0, 1, 2]), np.array([0, 1, 1]), np.array([0.0, 1.0, 1.5]))
+    three = scores(np.array([0, 1, 2]), np.array([0, 1, 1]), np.array([0.0, 1.0, 1.5]), 3)
     assert three["f1"] == pytest.approx((1 + 2 / 3 + 0) / 3)
-    assert scores(RIGHT, predicted, np.full(6, 0.5))["spearman"] == 0.0
+    assert scores(RIGHT, predicted, np.full(6, 0.5), 2)["spearman"] == 0.0
+
+
+def test_what_f1_is_follows_from_the_data_and_not_from_what_was_predicted():
+    predicted = np.array([0, 1, 2, 1, 1, 0])  # 2 hits of 1, 1 missed, 1 false
+    assert scores(RIGHT, predicted, predicted * 1.0, 2)["f1"] == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))
+    wide: Any = Classify(encoder=example_encoder(), classes=5, head_std=0.5).build()
+    found = GlueScores("test").evaluate(wide, DATA, STEP)
+    right, said = (np.array([row[name] for row in found.rows]) for name in ("label", "predicted"))
+    assert said.max() > 1, "it names classes that the data lack"
+    hits, wrong = int(((right == 1) & (said == 1)).sum()), int(((right == 1) != (said == 1)).sum())
+    assert found.values["f1"] == pytest.approx(2 * hits / max(2 * hits + wrong, 1))
+
+
+def test_labels_between_classes_are_refused():
+    items = [{**item, "label": 0.4} for item in example_items()["test"]]
+    subject: Any = Classify(encoder=example_encoder(), classes=2).build()
+    data = ListedData({**example_items(), "test": items})
+    assert_user_error(
+        lambda: GlueScores("test").evaluate(subject, data, STEP), "the label 0.4 is no class", "round them"
+    )
+    whole = ListedData({**example_items(), "test": [{**item, "label": 1.0} for item in items]})
+    assert GlueScores("test").evaluate(subject, whole, STEP).rows[0]["label"] == 1
 
 
 def test_predictions_are_written_as_glue_wants_them():

@@ -15,7 +15,6 @@ from maskwright_cap.layers import groups_of, share_of
 from maskwright_testing import assert_user_error
 from maskwright_torch.contracts import Units
 from maskwright_torch.maskers import RandomMasker
-from maskwright_torch.masking import counts_of, hide_lowest
 from maskwright_torch.noise import uniform
 
 ROWS = 6
@@ -101,8 +100,30 @@ def test_surviving_weights_learn_the_same():
         loss = (module(batch).pooled * uniform(5, torch.arange(ROWS), 16)).sum()
         loss.backward()
     torch.testing.assert_close(made.embed.weight.grad, encoder.embed.weight.grad, rtol=0, atol=1e-5)
-    torch.testing.assert_close(made.blocks[0].mlp.fc1.weight.grad, encoder.blocks[0].mlp.fc1.weight.grad[10:])
-    assert float(encoder.blocks[0].mlp.fc1.weight.grad[:10].abs().max()) == 0
+    ours, theirs = (dict(module.named_parameters()) for module in (encoder, made))
+    kept = (torch.arange(4, 12), torch.arange(0))  # numbers of the heads that stay: 1 and 2, and none
+    for layer, (heads, neurons) in enumerate(
+        zip(kept, (range(10, NEURONS), [0, *range(2, NEURONS)]), strict=True)
+    ):
+        at, neuron = f"blocks.{layer}", torch.tensor(list(neurons))
+        three = torch.cat([heads + 16 * part for part in range(3)])
+        rows = {
+            "attn.qkv.weight": three,
+            "attn.qkv.bias": three,
+            "mlp.fc1.weight": neuron,
+            "mlp.fc1.bias": neuron,
+        }
+        columns = {"attn.proj.weight": heads, "mlp.fc2.weight": neuron}
+        whole = ("attn.proj.bias", "mlp.fc2.bias", "norm1.weight", "norm1.bias", "norm2.weight", "norm2.bias")
+        for name, units in (rows | columns | dict.fromkeys(whole)).items():
+            found, wanted = theirs[f"{at}.{name}"].grad, ours[f"{at}.{name}"].grad
+            if units is not None:
+                wanted = wanted[:, units] if name in columns else wanted[units]
+            if found is None:  # the norm before no heads is read by nobody
+                found = torch.zeros_like(wanted)
+            torch.testing.assert_close(found, wanted, rtol=0, atol=1e-9)
+    assert float(ours["blocks.0.mlp.fc1.weight"].grad[:10].abs().max()) == 0
+    assert float(theirs["blocks.0.attn.qkv.weight"].grad.abs().max()) > 1e-3
     for module in (encoder, made):
         torch.optim.SGD(module.parameters(), lr=0.1).step()
     with torch.no_grad():
@@ -196,12 +217,30 @@ def test_measuring_leaves_no_trace():
     importance(gates, encoder, loss_of(encoder), [batch_of()], "batch")
     assert encoder.training and all(gate.watched is None for gate in gates.gates)
     assert all(p.grad is None for p in encoder.parameters())
-    with pytest.raises(UserError, match="the loss became nan while importance was measured") as caught:
+    with pytest.raises(
+        UserError, match=r"the loss \(nan\) is no number while importance is measured"
+    ) as caught:
         importance(
             gates, encoder, lambda batch, _: loss_of(encoder)(batch) * float("nan"), [batch_of()], "batch"
         )
     assert "training items [0, 1, 2]" in caught.value.where
     assert encoder.training and all(gate.watched is None for gate in gates.gates)
+
+
+def test_a_gradient_that_is_no_number_is_told_though_the_loss_is_one():
+    """The root of 0 is 0, and its slope has no end."""
+    encoder, gates = gated()
+
+    def loss(batch: Any, _: int) -> Tensor:
+        return (encoder(batch).pooled.sum() * 0.0).abs().sqrt()
+
+    assert float(loss(batch_of(), 0).detach()) == 0.0
+    assert_user_error(
+        lambda: importance(gates, encoder, loss, [batch_of()], "batch"),
+        "a gradient is no number while importance is measured",
+        "heads of block 0",
+        "a lower lr",
+    )
 
 
 def test_magnitude_is_the_norm_of_what_reads_the_unit():
@@ -256,15 +295,12 @@ def test_any_masker_chooses():
     assert not bool(hidden_of(Lowest(), SCORES[0], torch.zeros(4, dtype=torch.bool), 3, Step()).any())
 
 
-def test_the_search_for_the_edge_is_the_sort():
-    scores = (uniform(3, torch.arange(3), 9000) * 50).floor()  # many equal ones
-    scores[0, :20] = torch.inf
-    valid = uniform(4, torch.arange(3), 9000) < 0.9
-    ratio = torch.tensor([0.3, 1.0, 0.0], dtype=torch.float64)
-    units = Units(valid, (9000,), torch.arange(9000), torch.arange(3), {"score": scores})
-    found = Lowest()(units, ratio, Step())
-    assert torch.equal(found, hide_lowest(scores, valid, counts_of(ratio, valid)))
-    assert found.sum(dim=1).tolist() == counts_of(ratio, valid).tolist()
+def test_the_lowest_go_and_of_equal_ones_the_first():
+    scores = torch.tensor([[2.0, 1.0, 1.0, torch.inf, 1.0, 0.0]])
+    valid = torch.tensor([[True, True, True, True, True, False]])
+    units = Units(valid, (6,), torch.arange(6), torch.arange(1), {"score": scores})
+    found = Lowest()(units, torch.tensor([0.4], dtype=torch.float64), Step())
+    assert found.tolist() == [[False, True, True, False, False, False]]
 
 
 # -- what cannot be pruned -------------------------------------------------------------------------------------------
@@ -288,3 +324,14 @@ def test_encoders_that_cannot_be_pruned_are_refused_in_words():
         "quantise after",
     )
     assert len(groups_of(example_encoder())) == 4
+
+
+@pytest.mark.parametrize("path", ["blocks.1.mlp.fc2", "blocks.0.attn.qkv"])
+def test_frozen_weights_are_not_pruned_for_no_file_would_hold_it(path: str):
+    encoder = example_encoder()
+    encoder.get_submodule(path).weight.requires_grad_(False)
+    assert_user_error(
+        lambda: groups_of(encoder),
+        f"{path} cannot be pruned: its weight is frozen",
+        "inner.trained_blocks=-1",
+    )

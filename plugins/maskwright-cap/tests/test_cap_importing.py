@@ -204,9 +204,13 @@ def test_each_method_has_its_own_meaning_of_the_threshold(
 @pytest.mark.parametrize(
     ("settings", "texts"),
     [
-        ({}, ("threshold = 0 is none for topK", "the share of the weights that is kept", "--set threshold=0.1")),
-        ({"threshold": 1.5}, ("threshold = 1.5 is none for topK",)),
-        ({"method": "sigmoied_threshold"}, ("is none for sigmoied_threshold", "what sigmoid(score) must exceed")),
+        ({}, ("topK needs a threshold", "the share of the weights that is kept", "--set threshold=0.1")),
+        ({"threshold": 1.5}, ("threshold = 1.5 is none for topK", "above 0 and at most 1")),
+        ({"threshold": 0.0}, ("threshold = 0 is none for topK",)),
+        ({"method": "sigmoied_threshold"}, ("sigmoied_threshold needs a threshold", "sigmoid(score) must exceed")),
+        ({"method": "sigmoied_threshold", "threshold": 1.0}, ("= 1 is none for sigmoied", "between 0 and 1")),
+        ({"method": "threshold"}, ("threshold needs a threshold", "a number that scores must exceed")),
+        ({"method": "threshold", "threshold": float("nan")}, ("threshold = nan is none for threshold",)),
         ({"method": "l0", "threshold": 0.1}, ("were made by 'l0'", ", ".join(METHODS), "--set method=topK")),
     ],
 )  # fmt: skip

@@ -9,9 +9,9 @@ from torch.nn.utils import prune
 
 from maskwright import Step
 from maskwright.schedules import cubic
-from maskwright_cap.choosing import Lowest
+from maskwright_cap.choosing import Lowest, share_of_true
 from maskwright_cap.example_parts import SmallBlocks, example_encoder
-from maskwright_cap.masks import Masks, kept_share
+from maskwright_cap.masks import Masks
 from maskwright_torch.noise import uniform
 from maskwright_torch.part import load_state, state_of
 
@@ -48,7 +48,7 @@ def test_keeping_all_changes_no_bit(scored: bool):
     plain, (encoder, masks) = example_encoder().eval(), masked(scored)
     assert torch.equal(plain(BATCH).pooled, encoder(BATCH).pooled)
     masks.keep_best(encoder, 1.0, "matrix", Lowest(), Step())
-    assert kept_share(list(masks.masks)) == 1.0
+    assert share_of_true(masks.kept) == 1.0
     assert torch.equal(plain(BATCH).pooled, encoder(BATCH).pooled)
 
 

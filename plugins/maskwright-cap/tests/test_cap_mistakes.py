@@ -12,12 +12,14 @@ from cap_toys import SMALL, run
 import maskwright as mw
 from maskwright import UserError
 from maskwright.errors import RecipeError
+from maskwright_cap import teachers
 from maskwright_cap.cap import labels_of
 from maskwright_cap.contrast import NO_LABEL
 from maskwright_cap.example_parts import example_encoder
 from maskwright_cap.params_cap import Cap
 from maskwright_cap.teachers import require_classes
 from maskwright_testing import assert_user_error
+from maskwright_torch.noise import uniform
 from maskwright_torch.params_classify import Classify
 
 pytestmark = pytest.mark.usefixtures("toys")
@@ -33,6 +35,17 @@ pytestmark = pytest.mark.usefixtures("toys")
         ({"criterion": "movement"}, "criterion", 'movement scores single weights: pruned = "weights"'),
         ({"pruned": "weights"}, "criterion", 'heads and neurons; of weights: "magnitude" or "movement"'),
         ({"penalty": 1.0}, "penalty", 'is for criterion = "soft-movement"; first-order has none'),
+        ({"criterion": "magnitude", "per": "example"}, "per", "magnitude measures no gradients"),
+        ({"criterion": "magnitude", "importance_items": 8}, "importance_items", 'for criterion = "first-order"'),
+        ({"criterion": "magnitude", "importance_batch": 8}, "importance_batch", 'for criterion = "first-order"'),
+        ({"pruned": "neurons", "floor": 2}, "floor", "is of heads; neurons alone are pruned"),
+        ({"pruned": "weights", "criterion": "magnitude", "floor": 2}, "floor", "is of heads; weights alone"),
+        ({"scope": "all"}, "scope", 'is for pruned = "weights"; units of all blocks are compared'),
+        ({"score_lr": 2.0}, "score_lr", "is for scores that are learned (movement, soft-movement); first-order"),
+        ({"prc": False, "pretrained": {"use": "toy-blocks"}}, "pretrained", "is what prc holds on to"),
+        ({"supervised": 0, "unsupervised": 0, "pretrained": "toy-blocks"}, "pretrained", "and that is off"),
+        ({"inner.encoder": "toy-plain"}, "inner", "encoder:toy-plain does not say what can be pruned of it"),
+        ({"chooser": {"use": "random", "rounding": "upstream"}}, "chooser", "refuses inexact-count, which"),
         ({"fic": True}, "fic", "needs a teacher"),
         ({"kd": 0.5}, "kd", "needs a teacher"),
         ({"kd": 0.5, "teacher": {"use": "toy-blocks"}}, "kd", "compares class scores; teacher gives none"),
@@ -48,6 +61,14 @@ def test_mistakes_of_a_recipe(changes: dict[str, Any], setting: str, text: str):
         ).require()
     found = {mistake.path: mistake.message for mistake in caught.value.mistakes}
     assert text in found.get(f"objective.{setting}", ""), found
+
+
+def test_settings_that_do_nothing_are_silent_where_they_ask_for_nothing():
+    for changes in ({"pruned": "neurons", "floor": 0}, {"criterion": "magnitude", "importance_batch": 32}):
+        given = {f"objective.{name}": value for name, value in changes.items()}
+        assert not mw.plan(copy.deepcopy(SMALL), given).mistakes
+    (mistake,) = mw.plan(copy.deepcopy(SMALL), {"objective.inner.encoder": "toy-plain"}).mistakes
+    assert mistake.message.endswith("(tag prunable)  Fits: toy-blocks")
 
 
 def test_contrasts_compare_the_rows_of_a_batch():
@@ -90,15 +111,58 @@ def test_a_teacher_that_was_never_fine_tuned_is_refused(taught: dict[str, Any], 
     given = {"use": "from-run", "run": str(teacher.folder), "part": "objective"}
     with pytest.raises(UserError, match="the teacher was not fine-tuned for this task") as caught:
         run(tmp_path / "a", objective__teacher=given, objective__kd=0.5)
-    assert "of 40 training labels, always the most frequent one would be 20" in caught.value.why
+    assert "of 40 training labels, always the most frequent one would be 20, and chance" in caught.value.why
     assert "fine-tune it first" in caught.value.cure
     assert run(tmp_path / "b", **taught, steps=2).status["status"] == "finished"
 
 
+def test_a_teacher_of_sorted_items_is_asked_about_all_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The first items are all of one class, which whoever says always the same would know."""
+    monkeypatch.setattr(teachers, "ASKED", 12)
+    teacher = run(tmp_path / "teacher", cap_toys.TEACHER, steps=0)
+    given = {"use": "from-run", "run": str(teacher.folder), "part": "objective"}
+    with pytest.raises(UserError, match="the teacher was not fine-tuned for this task") as caught:
+        run(
+            tmp_path / "a",
+            objective__teacher=given,
+            objective__kd=0.5,
+            data={"use": "toy-ramps", "by_label": True},
+        )
+    assert "of 12 training labels" in caught.value.why
+
+
+def coins(key: int, count: int) -> torch.Tensor:
+    return (uniform(key, torch.arange(1), count)[0] < 0.5).long()
+
+
+def test_a_teacher_that_throws_coins_has_learned_nothing():
+    labels = torch.arange(512) % 2
+    passed = 0
+    for key in range(200):
+        right, needed, most = teachers.hits_needed(coins(key, 512), labels)
+        assert most == 256 and 280 < needed < 300, "half of them, and three deviations of 11.3 more"
+        passed += right >= needed
+    assert passed <= 2
+    all_known, needed, _ = teachers.hits_needed(labels, labels)
+    assert all_known == 512 and needed == 256 + 34, "the deviation is 512 / (2 * the root of 511)"
+
+
+def test_what_a_teacher_must_know_of_few_or_lopsided_items():
+    assert teachers.hits_needed(torch.tensor([0, 1]), torch.tensor([0, 1])) == (2, 2, 1), "all of two"
+    always = torch.zeros(500, dtype=torch.int64)
+    rare = (torch.arange(500) % 50 == 0).long()  # ten of them
+    right, needed, most = teachers.hits_needed(always, rare)
+    assert (right, most) == (490, 490) and right < needed, "always the most frequent"
+    half = always.clone()
+    half[:250:50] = 1
+    right, needed, _ = teachers.hits_needed(half, rare)
+    assert right == 495 and right >= needed, "five of ten rare ones and no false one are no chance"
+
+
 def reads_otherwise(monkeypatch: pytest.MonkeyPatch, first: int) -> None:
     """The part whose turn to read is number `first` gets other numbers."""
-    from maskwright_cap import teachers
-
     whole = teachers.collate
     calls: list[Any] = []
 
@@ -146,8 +210,6 @@ def test_banks_of_another_width_are_refused():
     assert Cap(inner=student, pretrained=wide, pool="mean").build().pretrained is wide, (
         "the states are 16 wide"
     )
-    student = Classify(encoder=example_encoder(), classes=2)
-    assert Cap(inner=student, pretrained=wide, prc=False).build().pretrained is wide
 
 
 def test_what_cannot_be_tested_of_a_teacher_is_said(tmp_path: Path):
@@ -171,9 +233,9 @@ def test_whole_batches_are_wanted_for_contrasts_alone():
 
 def test_one_class_cannot_be_told_apart(tmp_path: Path):
     one = {"use": "toy-ramps", "one_label": True}
-    with pytest.raises(UserError, match="all training items have the label 0") as caught:
+    with pytest.raises(UserError, match="all items in the banks have the label 0") as caught:
         run(tmp_path / "a", data=one)
-    assert "supervised=0" in caught.value.cure
+    assert "bank_share=1 if other items" in caught.value.cure and "supervised=0" in caught.value.cure
     assert run(tmp_path / "b", data=one, objective__supervised=0.0, steps=2).status["status"] == "finished"
 
 

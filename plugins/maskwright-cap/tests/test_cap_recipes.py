@@ -76,6 +76,42 @@ def test_a_compact_folder_stands_alone_and_is_read_back_bit_for_bit(pruned: api.
     assert_user_error(lambda: from_compact(out), "codec is missing: the tokenizer", "export the run again")
 
 
+def test_masked_weights_are_zeros_in_a_folder_that_transformers_opens(tmp_path: Path):
+    """Its model knows no masks, and gives what the masked one does: states, and scores by the head of the run."""
+    import transformers
+
+    torch.set_num_threads(1)
+    encoder = {"use": "text", "length": 32, "width": 16, "depth": 2, "heads": 4}
+    codec = {"use": "subwords", "model": "words", "vocabulary": 300}
+    changes = {
+        **SMALL,
+        "epochs": 1,
+        "evaluators": [],
+        "objective.update_every": 2,
+        "objective.score_lr": 3000.0,
+    }
+    changes["objective.inner.encoder"] = {**encoder, "codec": codec}
+    made = api.run("cap-m", changes, seed=2, out=tmp_path / "run", pictures=False)
+    words = ["export", str(made.folder), str(tmp_path / "out"), "--to", "transformers"]
+    assert main([*words, "--part", "objective.inner.encoder"]) == 0
+    theirs, part = transformers.AutoModel.from_pretrained(tmp_path / "out").eval(), made.part("objective")
+    batch = prepared(part, part.prepare, WORDS, Step())
+    with in_use(part):
+        states, scores = part.encoder(batch).states, part.logits(batch)
+        found = theirs(input_ids=batch["tokens"], attention_mask=batch["real"].long()).last_hidden_state
+        real = batch["real"]
+        torch.testing.assert_close(found[real], states[real], rtol=0, atol=1e-5)
+        counted = (real & ~batch["special"])[..., None].float()
+        pooled = (found * counted).sum(dim=1) / counted.sum(dim=1)
+        torch.testing.assert_close(part.inner.head(part.inner.norm(pooled)), scores, rtol=0, atol=1e-5)
+    zeros = [
+        float((p == 0).double().mean())
+        for n, p in theirs.named_parameters()
+        if n.endswith("output.dense.weight")
+    ]
+    assert zeros == [pytest.approx(0.9, abs=0.01)] * 4, "attention and MLP of two blocks"
+
+
 @pytest.mark.parametrize(("name", "heads"), [("cap-topics", 8), ("cap", 8)])
 def test_floors_of_recipes_hold_nothing_back(name: str, heads: int):
     stages: Any = mw.plan(name).require().settings["stages"]

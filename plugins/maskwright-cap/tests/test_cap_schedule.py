@@ -147,6 +147,27 @@ def test_scores_come_before_the_snapshot_and_pruning_after_it(
     assert done[:4] == [("pre", 0), ("_scores", 3), ("snap", 3), ("_prune", 3)]
 
 
+def test_a_smooth_schedule_scores_units_when_their_number_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A share that rises from 0 to .5 of 8 heads in 40 steps: four heads go, one at a time."""
+    scored: list[int] = []
+    whole = Cap._scores
+
+    def told(self: Cap, visit: Any, step: Step) -> list[Tensor]:
+        scored.append(step.number)
+        return whole(self, visit, step)
+
+    monkeypatch.setattr(Cap, "_scores", told)
+    made = run(
+        tmp_path / "a", objective__sparsity={"use": "linear", "start": 0.0, "end": 0.5}, objective__pruned="heads",
+        steps=40,
+    )  # fmt: skip
+    assert scored == [10, 20, 30, 39], "and the last step, which asks for the end"
+    assert names(made.folder) == ["pre-00000000"] + [f"snap-{number:08d}" for number in scored]
+    assert series(made, "sparsity")[-1] == 0.5
+
+
 # -- snapshots ---------------------------------------------------------------------------------------------------------
 
 SMOOTH = {

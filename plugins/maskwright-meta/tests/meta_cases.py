@@ -16,6 +16,7 @@ from maskwright_meta.simulation import Adaptation
 from maskwright_meta.unroll import Inner
 from maskwright_torch.batches import collate
 from maskwright_torch.classify import Classify
+from maskwright_torch.contracts import Encoded
 from maskwright_torch.gradients import seed_modules
 from maskwright_torch.part import seeded, set_training
 
@@ -33,6 +34,28 @@ class Counting(nn.Module):
     def forward(self, x):
         self.passes += 1
         return x
+
+
+class Attentive(nn.Module):
+    """An encoder with torch's fused attention."""
+
+    pooled_width = width = 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        inner = bag()
+        self.prepare, self.table = inner.prepare, inner.table
+        self.maps = nn.ModuleList(nn.Linear(6, 8) for _ in range(3))
+
+    def forward(self, batch, hidden=None):
+        x = nn.functional.embedding(batch["words"].clamp(min=0), self.table)
+        q, k, v = (layer(x)[:, None] for layer in self.maps)
+        states = self.attend(q, k, v)[:, 0]
+        index = torch.zeros(states.shape[:2], dtype=torch.int64)
+        return Encoded(states, index, index == 0, states.mean(dim=1), states[:, :0])
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return nn.functional.scaled_dot_product_attention(q, k, v)
 
 
 def items(count: int, task: str = "", classes: int = 2) -> list[dict[str, Any]]:

@@ -1,15 +1,14 @@
-"""What inner steps change, at which rates, from which heads; and the evaluators that adapt."""
+"""What inner steps change, at which rates, from which heads."""
 
 import copy
-import json
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from meta_cases import (
     SMALL,
     STEP,
+    Counting,
     after_step,
     bag,
     batch_of,
@@ -22,27 +21,15 @@ from meta_cases import (
 )
 from torch import nn
 
-from maskwright import Step
-from maskwright.build import build_raw
-from maskwright_meta.adaptation_curve import AdaptationCurve, area, standard_error
 from maskwright_meta.adapted import adapted_keys, keys_of
-from maskwright_meta.adapting import Budget, fine_tuned
-from maskwright_meta.gradient_agreement import GradientAgreement
-from maskwright_meta.gradient_check import GradientCheck
-from maskwright_meta.prototypes import prototypes_of
+from maskwright_meta.prototypes import prototypes_of, with_prototypes
 from maskwright_meta.rates import LearnedRates
 from maskwright_testing import assert_mistakes, assert_one_error
-from maskwright_testing.listed_data import ListedData
+from maskwright_torch.contracts import Loss
 from maskwright_torch.functional import named
-from maskwright_torch.inference import in_use, prepared
+from maskwright_torch.gradients import seed_modules
+from maskwright_torch.inference import prepared
 from maskwright_torch.part import freeze
-
-MAPS = {"use": "topic-maps", "topics": 4, "words": 20, "length": 6, "classes": 2, "tasks": 3, "items": 40, "pool": 80,
-        "test_tasks": 3, "test_items": 40}  # fmt: skip
-
-
-def data_of(**changes: Any) -> Any:
-    return build_raw({**MAPS, **changes}, ("dataset",), "data")[0]
 
 
 def short(names: Any) -> set[str]:
@@ -191,6 +178,35 @@ def test_an_inner_step_takes_prototypes_as_a_head_like_any_other():
     assert float(found.detach()) == pytest.approx(float(wanted.detach()), abs=1e-13)
 
 
+class Level(nn.Module):
+    """A task without classes: the mean of the encoder's vector is to be 1."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.prepare = encoder, encoder.prepare
+
+    def forward(self, batch, step):
+        away = self.encoder(batch).pooled.mean(dim=1) - 1
+        return Loss.of(away.square().sum(), away.new_tensor(float(len(away))))
+
+
+def test_tasks_without_classes_have_no_prototypes():
+    encoder = bag()
+    tasks = {"level": Level(encoder), "words": classifier(encoder)}
+    losses = {}
+    for prototypes in (False, True):
+        objective = meta(copy.deepcopy(tasks), 1.0, kind="same", adaptation={"prototypes": prototypes})
+        for name in tasks:
+            batch = batch_of(objective, chunks(name, name))
+            losses[name, prototypes] = float(objective(batch, STEP).value.detach())
+    assert losses["level", False] == losses["level", True]
+    assert losses["words", False] != losses["words", True]
+    assert_one_error(
+        lambda: meta({"level": Level(bag())}, 1.0, adaptation={"prototypes": True}),
+        "no task has classes that prototypes could be of", "the tasks are level", 'heads = "own"',
+    )  # fmt: skip
+
+
 def test_prototypes_need_a_linear_head():
     objective = meta({"only": classifier(bag())}, 1.0, kind="same", adaptation={"prototypes": True})
     batch = batch_of(objective, items(8))
@@ -198,167 +214,49 @@ def test_prototypes_need_a_linear_head():
     assert_one_error(lambda: objective(batch, STEP), "Classify has no linear head", 'heads = "own"')
 
 
-# -- evaluators ---------------------------------------------------------------------------------------------------
+def with_prototypes_and(layer: nn.Module, encoder: Any, **adaptation: Any) -> Any:
+    encoder.layers.append(layer)
+    changes = {"prototypes": True, **adaptation}
+    return meta({"only": classifier(encoder)}, 1.0, kind="same", inner={"order": "first"}, adaptation=changes)
 
 
-def test_adapting_is_gradient_descent_on_a_copy():
-    task = classifier(bag()).double()
-    batch = prepared(task, task.prepare, items(12), STEP)
-    before = copy.deepcopy(task.state_dict())
-    with in_use(task):
-        found = fine_tuned(task, batch, batch, Budget([0, 3], 0.5), "own", STEP)
-    assert all(torch.equal(before[name], tensor) for name, tensor in task.state_dict().items())
-    assert torch.equal(found[0], task.logits(batch).argmax(dim=1))
-    descent = torch.optim.SGD(task.parameters(), lr=0.5)
-    for _ in range(3):
-        descent.zero_grad()
-        task(batch, STEP).value.backward()
-        descent.step()
-    assert torch.equal(found[1], task.logits(batch).argmax(dim=1))
+def test_the_pass_for_prototypes_leaves_the_objective_as_it_was():
+    objective = with_prototypes_and(counted := Counting(), bag())
+    objective(batch_of(objective, items(8)), STEP)
+    assert float(counted.passes) == 1, "the pass after the inner step, as in plain training"
 
 
-def curve(**changes: Any) -> AdaptationCurve:
-    settings = {
-        "shots": [4],
-        "budget": Budget([0, 5], 0.5),
-        "seeds": 2,
-        "head": "own",
-        "most": 20,
-        "tasks": 0,
-        "split": "test",
-    }
-    return AdaptationCurve(**{**settings, **changes})
+def test_prototypes_are_made_without_dropout_where_inner_steps_are():
+    drawn = {}
+    for quiet in (False, True):
+        objective = with_prototypes_and(nn.Dropout(0.5), bag(), evaluation_mode=quiet)
+        batch = batch_of(objective, items(8))
+        drawn[quiet] = []
+        for seed in (1, 2):
+            seed_modules(STEP.at(seed))
+            drawn[quiet].append(float(objective(batch, STEP).parts["inner_loss"]))
+        assert all(module.training for module in objective.modules())
+    assert drawn[False][0] != drawn[False][1] and drawn[True][0] == drawn[True][1]
 
 
-def test_the_curve_has_a_line_for_every_task_seed_and_step():
-    objective = meta({"only": classifier(bag())}, 1.0, layout=(2, 1))
-    found = curve().evaluate(objective, data_of(), Step(1, 7, 10))
-    lines = [json.loads(line) for line in found.files["curve.jsonl"].decode().splitlines()]
-    assert len(lines) == 3 * 2 * 2 and {line["shots"] for line in lines} == {4}
-    last = [line["value"] for line in lines if line["steps"] == 5]
-    assert found.values["accuracy/4-shots/5-steps"] == pytest.approx(np.mean(last))
-    (title,) = found.tables
-    assert "7 updates, 42 gradient evaluations" in title  # 2 episodes, 2 chunks, one way back through a step
-    assert len({row["id"] for row in found.rows}) == 6
+def test_prototypes_have_the_bits_of_the_head():
+    task = classifier(bag())
+    batch = prepared(task, task.prepare, items(8), STEP)
+    theta, keys = named(task), {name: name for name in named(task)}
+    with torch.autocast("cpu", torch.bfloat16):
+        made = with_prototypes(task, theta, keys, batch, STEP)
+    assert made["head.weight"].dtype == made["head.bias"].dtype == torch.float32
 
 
-def test_the_error_is_that_of_a_mean_over_tasks():
-    """Draws of labels of one task say little more than one of them: their mean is one number."""
-    accuracy = np.array([[0.1, 0.5], [0.3, 0.5], [0.6, 0.5], [0.8, 0.5]])  # two tasks, two draws each
-    assert standard_error(accuracy, 2) == pytest.approx([0.25, 0.0])
-    assert standard_error(accuracy[:2], 1) == pytest.approx([0.1, 0.0])
-    assert standard_error(accuracy[:1], 1).tolist() == [0.0, 0.0]
-    found = curve(head="own").evaluate(meta({"only": classifier(bag())}, 0.0).float(), data_of(), STEP)
-    lines = [json.loads(line) for line in found.files["curve.jsonl"].decode().splitlines()]
-    last: dict[str, list[float]] = {}
-    for line in lines:
-        last.setdefault(line["task"], []).extend([line["value"]] if line["steps"] == 5 else [])
-    ((*_, row),) = found.tables.values()
-    means = [np.mean(values) for values in last.values()]
-    assert row["s.e."] == pytest.approx(np.std(means, ddof=1) / 3**0.5)
-
-
-@pytest.mark.parametrize("head", ["own", "fresh", "prototypes"])
-def test_learning_from_labels_beats_chance(head: str):
-    objective = meta({"only": classifier(bag())}, 0.0)
-    objective.float()
-    found = curve(shots=[12, 0], budget=Budget([1, 60], 0.5), head=head).evaluate(
-        objective, data_of(sharpness=4.0), STEP
-    )
-    assert found.values["accuracy/12-shots/60-steps"] > 0.7
-    assert found.values["accuracy/all-shots/60-steps"] > 0.7
-
-
-def test_an_encoder_alone_is_judged_under_a_new_head():
-    found = curve(head="prototypes").evaluate(bag(), data_of(), STEP)
-    assert set(found.values) == {"accuracy/4-shots/0-steps", "accuracy/4-shots/5-steps", "area/4-shots"}
-    assert_one_error(
-        lambda: curve().evaluate(bag(), data_of(), STEP),
-        "no objective that could be fine-tuned",
-        "head=fresh",
-    )
-
-
-def test_what_cannot_be_adapted_is_named():
-    objective = meta(depth=0.0).float()
-    assert_one_error(
-        lambda: curve().evaluate(objective, data_of(), STEP),
-        "the task map-0000",
-        "there are a, b",
-        "head=fresh",
-    )
-    single = meta({"only": classifier(bag())}, 0.0).float()
-    assert_one_error(
-        lambda: curve().evaluate(single, data_of(classes=3), STEP),
-        "has 3 classes, and the head of its objective 2",
-    )
-    assert_one_error(
-        lambda: curve(shots=[30]).evaluate(single, data_of(), STEP), "items, too few for 30 shots", "shots="
-    )
-    assert_one_error(
-        lambda: curve(split="val").evaluate(single, data_of(), STEP), 'no split "val"', "train, test"
-    )
-
-
-def test_what_was_learned_from_is_not_judged():
-    rows = [{"id": str(n), "label": n % 3} for n in range(30)]
-    labels = np.array([row["label"] for row in rows])
-    for shots, count in ((2, 6), (0, 15)):
-        known, asked = curve(most=0)._drawn("a", rows, labels, shots, STEP)
-        assert len(known) == count and sorted(known + asked) == list(range(30))
-        if shots:
-            assert [labels[known].tolist().count(n) for n in range(3)] == [2, 2, 2]
-    assert (
-        curve(most=0)._drawn("a", rows, labels, 2, STEP.at(7))[0]
-        != curve(most=0)._drawn("a", rows, labels, 2, STEP)[0]
-    )
-
-
-def test_the_area_counts_first_steps_most():
-    assert area([0, 1, 100], [0.5, 1.0, 1.0]) > area([0, 1, 100], [0.5, 0.5, 1.0]) + 0.2
-    assert area([0, 9], [0.25, 0.25]) == pytest.approx(0.25) and area([5], [0.4]) == 0.4
-
-
-@pytest.mark.parametrize(
-    ("order", "depth", "each"),
-    [("second", 0, 1), ("second", 2, 5), ("first", 2, 3), ("reptile", 2, 2), ("truncated", 2, 4)],
-)
-def test_gradient_evaluations_are_counted(order: str, depth: int, each: int):
-    objective = meta({"only": classifier(bag())}, float(depth), layout=(3, depth), inner={"order": order})
-    assert objective.spent(Step(0, 4, 10)) == 4 * 3 * each
-
-
-def test_gradient_check_tells_a_wrong_gradient(monkeypatch: pytest.MonkeyPatch):
-    objective = meta({"only": classifier(bag())}, 2.0, kind="same")
-    check = GradientCheck(4, 3, 1e-6, "train")
-    found = check.evaluate(objective, data_of(), STEP)
-    assert found.values["finite_difference_error"] < 1e-6
-    assert 0.001 < found.values["first_to_second"] < 1
-    (table,) = found.tables.values()
-    assert [row["depth"] for row in table] == [0, 1, 2]
-    assert table[0]["MiB in float32"] < table[1]["MiB in float32"] < table[2]["MiB in float32"]
-    monkeypatch.setattr("maskwright_meta.unroll.Inner.is_differentiable", lambda self, number, depth: False)
-    assert check.evaluate(objective, data_of(), STEP).values["finite_difference_error"] > 1e-3
-    assert_one_error(
-        lambda: check.evaluate(bag(), data_of(), STEP), "BagOfWords is no objective:meta", 'on = "objective"'
-    )
-
-
-def test_tasks_that_contradict_each_other_disagree():
-    flipped = [{"id": f"{task}{n}", "text": item["text"], "label": item["label"] ^ (task == "b"), "task": task}
-               for task in "ab" for n, item in enumerate(items(8))]  # fmt: skip
-    alike = [{**item, "label": item["label"] ^ (item["task"] == "b")} for item in flipped]
-    about = {"tasks": {"a": [0, 8], "b": [8, 8]}}
-    objective = meta({"only": classifier(bag())}, 0.0)
-    judge = GradientAgreement(8, 0, "train")
-    values = [
-        judge.evaluate(objective, ListedData({"train": rows}, about), STEP).values
-        for rows in (flipped, alike)
-    ]
-    assert values[0]["cosine"] < 0.5 and values[1]["cosine"] == pytest.approx(1.0)
-    assert values[1]["opposed"] == 0
-    single = ListedData({"train": alike[:8]}, {"tasks": {"a": [0, 8]}})
-    assert_one_error(lambda: judge.evaluate(objective, single, STEP), "has 1 tasks that the objective knows")
+def test_prototypes_on_a_frozen_encoder_are_adapted():
+    encoder = bag()
+    freeze(encoder)
+    losses = []
+    for rate in (0.0, 0.3):
+        changes = {"prototypes": True, "rate": rate}
+        objective = meta({"only": classifier(encoder)}, 1.0, kind="same", adaptation=changes)
+        losses.append(float(objective(batch_of(objective, items(8)), STEP).value.detach()))
+    assert losses[0] != losses[1]
 
 
 # -- settings and files ---------------------------------------------------------------------------------------------
@@ -380,7 +278,19 @@ def test_tasks_that_contradict_each_other_disagree():
         ({"heads": "prototypes", "episode": "mixed"}, "objective.heads", 'episode = "same"'),
         ({"heads": "prototypes", "order": "reptile"}, "objective.heads", "order = first"),
         ({"tasks": []}, "objective.tasks", "name at least one objective"),
-        ({"weights": {"a": -1.0}}, "objective.weights", "the weight of a is below 0: -1"),
+        (
+            {"weights": {"a": -1.0}, "sampling": "weighted"},
+            "objective.weights",
+            "the weight of a is below 0: -1",
+        ),
+        ({"weights": {"a": 1.0}}, "objective.weights", 'sampling = "size-power" does not look at weights'),
+        ({"recompute": True, "order": "first"}, "objective.recompute", "none is computed again"),
+        (
+            {"recompute": True, "order": "truncated", "truncation": 0},
+            "objective.recompute",
+            "none is computed again",
+        ),
+        ({"heads": "prototypes", "depth": 0}, "objective.heads", "depth = 1, or more"),
         ({"truncation": -1}, "objective.truncation", ">= 0"),
     ],
 )
@@ -390,6 +300,18 @@ def test_settings_that_do_not_fit_are_named_before_anything_runs(
     recipe = copy.deepcopy(SMALL)
     recipe["objective"] |= changes
     assert_mistakes(recipe, {path: said})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"rate": 0.0}, "must be > 0, found 0"),
+        ({"rate": "learned", "head": "fresh"}, 'head = "own"'),
+    ],
+)
+def test_rates_of_evaluation_that_do_not_fit_are_named(changes: dict[str, Any], said: str):
+    recipe = copy.deepcopy(SMALL) | {"evaluators": [{"use": "adaptation-curve", **changes}]}
+    assert_mistakes(recipe, {"evaluators.adaptation-curve.rate": said})
 
 
 def test_two_tasks_of_one_name_are_refused():

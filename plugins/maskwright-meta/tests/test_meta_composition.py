@@ -46,6 +46,16 @@ def test_a_task_with_a_memory_is_refused(odd_objectives: None):
     assert_mistakes(with_first("moving"), {"objective.tasks.a": "objective:meta refuses stateful"})
 
 
+def test_a_meta_objective_is_no_task_of_another():
+    recipe = two_tasks()
+    inner = {**recipe["objective"], "as": "inner"}
+    recipe["objective"] = {"use": "meta", "depth": 0, "tasks": [inner]}
+    for task in inner["tasks"]:
+        if "ref" in task["encoder"]:
+            task["encoder"] = {"ref": "objective.tasks.inner.tasks.a.encoder"}
+    assert_mistakes(recipe, {"objective.tasks": "an objective:meta cannot be a task of another"})
+
+
 def test_a_loss_over_whole_batches_is_not_cut_into_pieces():
     recipe = copy.deepcopy(SMALL) | {"accumulate": 2}
     recipe["objective"]["tasks"][0] |= {"mixup": 0.8}

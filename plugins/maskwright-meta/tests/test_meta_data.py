@@ -1,18 +1,16 @@
-"""Data sets of tasks: generated maps, named sets, masked words, and files as they are published."""
+"""Data sets of tasks: generated maps, named sets and masked words."""
 
-import json
-from pathlib import Path
+import copy
 from typing import Any
 
 import pytest
+from meta_cases import SMALL
 
 from maskwright import Step
 from maskwright.build import build_raw
 from maskwright_meta.named_sets import NamedSets
 from maskwright_meta.smlmt import around
-from maskwright_meta.task_files import task_files
-from maskwright_meta.task_formats import has_pairs
-from maskwright_testing import assert_one_error
+from maskwright_testing import assert_mistakes, assert_one_error
 from maskwright_testing.listed_data import ListedData
 
 STEP = Step()
@@ -62,6 +60,15 @@ def test_labels_follow_topics_unless_they_are_noise():
     assert share(maps(sharpness=3.0, labels="noise")) < 1.15
 
 
+@pytest.mark.parametrize("name", ["items", "test_items"])
+def test_a_task_of_more_texts_than_there_are_is_refused(name: str):
+    recipe = copy.deepcopy(SMALL)
+    recipe["data"] |= {"items": 60, "test_items": 60, "pool": 60}
+    assert_mistakes(recipe, {})
+    recipe["data"][name] = 61
+    assert_mistakes(recipe, {f"data.{name}": "a task of 61 texts would hold some of the 60 in pool twice"})
+
+
 def test_places_of_tasks_are_where_their_items_are():
     data = maps()
     for split in data.splits():
@@ -77,7 +84,7 @@ def test_one_world_has_the_same_topics_for_every_seed():
             "sharpness": 1000.0,
             "topics": 2,
             "classes": 2,
-            "pool": 50,
+            "pool": 500,
             "world": world,
         }
         data = build_raw(raw, ("dataset",), "data", seed)[0]
@@ -169,160 +176,3 @@ def test_too_few_words_are_counted():
     )
     assert_one_error(lambda: masked(fewest=16), 'the split "test" has 0 words', "a task has 3")
     assert_one_error(lambda: masked(fewest=11), 'the split "test" has 6 words', "they make 0 of 1 tasks")
-
-
-def write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-
-
-def lines(*records: Any) -> str:
-    return "".join(json.dumps(record) + "\n" for record in records)
-
-
-def test_files_become_tasks(tmp_path: Path):
-    write(tmp_path / "mood.jsonl", lines({"text": "good", "label": "yes"}, {"text": "bad", "label": "no"}))
-    write(tmp_path / "nli/train.jsonl", lines(
-        {"sentence1": "a", "sentence2": "b", "gold_label": "entailment"},
-        {"sentence1": "c", "sentence2": "d", "gold_label": "-"},
-        {"sentence1": "e", "sentence2": "f", "gold_label": "neutral"},
-    ))  # fmt: skip
-    write(
-        tmp_path / "nli/dev_matched.jsonl",
-        lines({"sentence1": "g", "sentence2": "h", "gold_label": "neutral"}),
-    )
-    write(tmp_path / "cola/train.tsv", "gj04\t1\t\tThey drank.\ngj04\t0\t*\tThey drank the.\n")
-    write(tmp_path / "sst/train.tsv", 'sentence\tlabel\nit "is\t1\nnot\t0\n')
-    write(tmp_path / "cloth/train/1.json", json.dumps(
-        {"article": "He _ to _ .", "options": [["went", "eat"], ["town", "sky"]], "answers": ["A", "B"]}
-    ))  # fmt: skip
-    data = task_files(tmp_path, 0.0)
-    found: dict[str, list[Any]] = {}
-    for item in rows_of(data):
-        found.setdefault(item["task"], []).append((item["text"], item.get("other"), item["label"]))
-    assert found["mood"] == [("good", None, 1), ("bad", None, 0)]
-    assert found["nli"] == [("a", "b", 0), ("e", "f", 1)]
-    assert found["cola"] == [("They drank.", None, 1), ("They drank the.", None, 0)]
-    assert found["sst"] == [('it "is', None, 1), ("not", None, 0)]
-    assert found["cloth"] == [
-        ("He went to _ .", None, 0), ("He eat to _ .", None, 1),
-        ("He _ to town .", None, 1), ("He _ to sky .", None, 0),
-    ]  # fmt: skip
-    assert data.about("train")["classes_of"]["cloth"] == ["right", "wrong"]
-    assert [item["text"] for item in rows_of(data, "val")] == ["g"]
-
-
-def test_published_folders_say_their_splits_in_any_word(tmp_path: Path):
-    for name in ("snli/snli_1.0_{}", "mnli/original/multinli_1.0_{}_matched", "plain/{}-part.1"):
-        for split in ("train", "dev", "test"):
-            write(tmp_path / f"{name.format(split)}.jsonl", lines({"text": split, "label": 1}))
-    data = task_files(tmp_path, 0.0)
-    for split, named in (("train", "train"), ("val", "dev"), ("test", "test")):
-        assert [item["text"] for item in rows_of(data, split)] == [named] * 3
-
-
-def test_files_beside_those_that_name_their_split_are_refused(tmp_path: Path):
-    for name in ("train", "more"):
-        write(tmp_path / f"a/{name}.jsonl", lines({"text": "x", "label": 1}))
-    assert_one_error(
-        lambda: task_files(tmp_path, 0.0),
-        "some files of a task name their split, and others do not: more.jsonl", "validation", "rename them",
-    )  # fmt: skip
-
-
-def test_tables_of_glue_are_read_as_they_are(tmp_path: Path):
-    write(tmp_path / "qnli/train.tsv", "index\tquestion\tsentence\tlabel\n0\tWho?\tHe did.\tentailment\n")
-    write(tmp_path / "mrpc/train.tsv", "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t7\t8\tone\ttwo\n")
-    write(tmp_path / "mrpc/test.tsv", "index\t#1 ID\t#2 ID\t#1 String\t#2 String\n0\t7\t8\tone\ttwo\n")
-    write(tmp_path / "sst/train.tsv", "sentence\tlabel\ngood\t1\n")
-    write(tmp_path / "sst/test.tsv", "index\tsentence\n0\tunknown\n")
-    data = task_files(tmp_path, 0.0)
-    found = {item["task"]: (item["text"], item.get("other")) for item in rows_of(data)}
-    assert found == {"mrpc": ("one", "two"), "qnli": ("Who?", "He did."), "sst": ("good", None)}
-    assert data.splits() == ("train",) and has_pairs(tmp_path)
-    write(tmp_path / "sst/dev.tsv", "index\tsentence\n0\tunknown\n")
-    assert_one_error(
-        lambda: task_files(tmp_path, 0.0), "there is no label", "dev.tsv, line 2", "found index, sentence"
-    )
-
-
-def test_a_pair_without_gold_label_is_dropped_where_labels_are_numbers(tmp_path: Path):
-    records = [{"premise": "a", "hypothesis": "b", "label": label} for label in (0, -1, 1)]
-    write(tmp_path / "snli.jsonl", lines(*records))
-    write(tmp_path / "mood.jsonl", lines({"text": "x", "label": -1}, {"text": "y", "label": 1}))
-    told = task_files(tmp_path, 0.0).about("train")["classes_of"]
-    assert told == {"snli": ["0", "1"], "mood": ["-1", "1"]}
-
-
-def test_lines_end_at_line_feeds_only(tmp_path: Path):
-    text = "one\u2028two\u0085three"
-    write(tmp_path / "a.jsonl", json.dumps({"text": text, "label": 1}, ensure_ascii=False) + "\n")
-    assert [item["text"] for item in rows_of(task_files(tmp_path, 0.0))] == [text]
-
-
-def test_a_share_is_held_back_by_the_text(tmp_path: Path):
-    records = [{"text": f"text {n}", "label": n % 2} for n in range(100)]
-    write(tmp_path / "a.jsonl", lines(*records))
-    data = task_files(tmp_path, 0.3)
-    test = {item["text"] for item in rows_of(data, "test")}
-    assert 15 < len(test) < 45
-    write(tmp_path / "a.jsonl", lines({"text": "new", "label": 0}, *reversed(records)))
-    again = {item["text"] for item in rows_of(task_files(tmp_path, 0.3), "test")}
-    assert again - {"new"} == test
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "said"),
-    [
-        ("a.jsonl", '{"text": "x", "label": 1}\nnot json\n', ("this is no JSON", "a.jsonl, line 2")),
-        ("a.jsonl", '["x"]\n', ("this is no JSON object", "a.jsonl, line 1")),
-        ("a.jsonl", '{"text": "x"}\n', ("there is no label", "a.jsonl, line 1", "found text")),
-        ("a.jsonl", '{"text": " ", "label": 1}\n', ("there is no text", "a.jsonl, line 1")),
-        ("a.jsonl", "\n", ("a.jsonl is empty",)),
-        (
-            "a.tsv",
-            "sentence\tlabel\nx\t1\textra\n",
-            ("a row has 3 columns, and there are 2", "a.tsv, line 2"),
-        ),
-        ("a.json", '{"text": "x"}', ("this is no passage of CLOTH", "found text")),
-        (
-            "a.json",
-            '{"article": "He _ .", "options": [["a"], ["b"]], "answers": ["A", "A"]}',
-            ("1 blanks, 2 lists of options and 2 answers",),
-        ),
-        (
-            "a.json",
-            '{"article": "He _ .", "options": [["a", "b"]], "answers": ["C"]}',
-            ('the answer "C" is none of the options', "a.json, blank 1"),
-        ),
-    ],
-)
-def test_broken_files_are_named_by_line(tmp_path: Path, name: str, text: str, said: tuple[str, ...]):
-    write(tmp_path / name, text)
-    assert_one_error(lambda: task_files(tmp_path, 0.0), *said)
-
-
-def test_a_class_that_was_not_trained_on_is_named(tmp_path: Path):
-    write(tmp_path / "a/train.jsonl", lines({"text": "x", "label": "yes"}))
-    write(tmp_path / "a/test.jsonl", lines({"text": "y", "label": "yes"}, {"text": "z", "label": "maybe"}))
-    assert_one_error(
-        lambda: task_files(tmp_path, 0.0),
-        'the label "maybe" does not occur in the train split of "a"',
-        "test.jsonl, line 2",
-    )
-
-
-def test_folders_without_tasks_are_refused(tmp_path: Path):
-    assert_one_error(
-        lambda: task_files(tmp_path, 0.0), "no file in this folder is a task", ".jsonl, .tsv, .json"
-    )
-    write(tmp_path / "a.jsonl", lines({"text": "x", "label": 1}))
-    write(tmp_path / "a.tsv", "sentence\tlabel\nx\t1\n")
-    assert_one_error(lambda: task_files(tmp_path, 0.0), 'two tasks are called "a"')
-    (tmp_path / "a.tsv").unlink()
-    (tmp_path / "a.jsonl").rename(tmp_path / "b.jsonl")
-    write(tmp_path / "c/test.jsonl", lines({"text": "x", "label": 1}))
-    assert_one_error(lambda: task_files(tmp_path, 0.0), 'the task "c" has no training rows', "test (1)")
-    write(tmp_path / "c/train.jsonl", "\xff")
-    (tmp_path / "c/train.jsonl").write_bytes(b"\xff\xfe")
-    assert_one_error(lambda: task_files(tmp_path, 0.0), "cannot be read as text", "UTF-8")

@@ -1,14 +1,16 @@
 """Which tasks and items make up episodes: how likely, in which layout, and what cannot be laid out."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 import torch
 from meta_cases import STEP, bag, batch_of, classifier, items, meta
 
 from maskwright import Step
-from maskwright_meta.episode_order import EpisodeOrder, episode_order, tasks_in
+from maskwright_meta.episode_order import EpisodeOrder, class_counts, episode_order, tasks_in
 from maskwright_meta.layout import Layout
+from maskwright_meta.named_sets import NamedSets
 from maskwright_meta.sampling import TaskSampler
 from maskwright_testing import assert_one_error
 from maskwright_testing.listed_data import ListedData
@@ -151,6 +153,28 @@ def test_one_task_has_none_to_hold_out():
     )
 
 
+def test_a_task_that_is_never_drawn_is_none_to_hold_out_from():
+    weights = {"sampling": "weighted", "weights": {"a": 1.0, "b": 0.0}}
+    objective = meta(kind="held-out", **weights)
+    told = ListedData({"train": [*items(9, "a"), *items(9, "b")]}, {"tasks": {"a": [0, 9], "b": [9, 9]}})
+    for data in (told, ListedData({"train": items(18)})):
+        assert_one_error(
+            lambda data=data: objective.order(STEP, data, "train", 8),
+            "there is one task only", "a task of weight 0 is never drawn",
+        )  # fmt: skip
+    sampler = TaskSampler.of("weighted", dict.fromkeys("abc", 1), 1.0, {"a": 1.0, "b": 1.0, "c": 0.0})
+    found = [sampler.episode("held-out", 1, [u, 1 - u], 0) for u in draws(100)]
+    assert {tuple(episode) for episode in found} == {(0, 1), (1, 0)}
+
+
+def test_weights_of_one_objective_on_plain_data_are_looked_at():
+    single = meta({"only": classifier(bag())}, sampling="weighted", weights={"other": 1.0})
+    assert_one_error(
+        lambda: single.order(STEP, ListedData({"train": items(9)}), "train", 8),
+        'a task "other" that there is not',
+    )
+
+
 @pytest.mark.parametrize(
     ("weights", "said"),
     [
@@ -230,4 +254,47 @@ def test_plain_data_and_one_objective_at_depth_zero_keep_the_usual_order():
     made = single.order(STEP, ListedData({"train": items(10)}), "train", 4)
     assert made.unit == 1 and sorted(i for n in range(5) for _, i in made.places(n)) == sorted(
         [*range(10)] * 2
+    )
+
+
+def test_plain_data_that_fill_no_episode_are_refused():
+    objective = meta({"only": classifier(bag())}, 1.0, layout=(2, 1))
+    assert_one_error(
+        lambda: objective.order(STEP, ListedData({"train": items(7)}), "train", 16),
+        "the data has 7 items, and an episode takes 8", "no item twice",
+    )  # fmt: skip
+    made = objective.order(STEP, ListedData({"train": items(8)}), "train", 16)
+    assert len(made.places(0)) == 16, "two episodes, each of all items"
+
+
+def test_unlike_numbers_of_classes_under_one_head_are_told_of():
+    about = {"tasks": {"x": [0, 8], "y": [8, 8]}, "classes_of": {"x": ["n", "y"], "y": ["a", "b", "c"]}}
+    data = ListedData({"train": [*items(8, "x"), *items(8, "y")]}, about)
+    said = "tasks of 2, 3 classes share the head of only"
+
+    def notices(data: ListedData, **changes: Any) -> list[str]:
+        objective = meta({"only": classifier(bag())}, 1.0, **changes)
+        objective.order(STEP, data, "train", 8)
+        return [notice for notice in objective.notices if said in notice]
+
+    assert len(notices(data)) == 1
+    assert notices(data, kind="same", adaptation={"prototypes": True}) == []
+    alike = {**about, "classes_of": {"x": ["n", "y"], "y": ["a", "b"]}}
+    assert notices(ListedData({"train": [*items(8, "x"), *items(8, "y")]}, alike)) == []
+
+
+def test_heads_that_families_share_are_told_of():
+    """Sets of a data set of sets; a set with tasks of its own is one family."""
+    files = ListedData(
+        {"train": [*items(8, "x"), *items(8, "y")]},
+        {"tasks": {"x": [0, 8], "y": [8, 8]}, "classes_of": {"x": ["n", "y"], "y": ["a", "b", "c"]}},
+    )
+    plain = ListedData({"train": items(8)}, {"classes": ["a", "b", "c", "d"]})
+    data = NamedSets({"a": files, "b": plain})
+    assert class_counts(data.about("train")) == {"a/x": 2, "a/y": 3, "b": 4}
+    objective = meta(depth=0.0)
+    objective.order(STEP, data, "train", 8)
+    (notice,) = objective.notices
+    assert notice.startswith(
+        "tasks of 2, 3 classes share the head of a, so that a class means something else"
     )

@@ -4,14 +4,17 @@ import warnings
 
 import pytest
 import torch
-from meta_cases import STEP, Counting, bag, batch_of, chunks, classifier, gradients, items, meta
+from meta_cases import STEP, Attentive, Counting, bag, batch_of, chunks, classifier, gradients, items, meta
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from maskwright_meta.memory import bytes_of_machine, held_bytes, least_bytes
+from maskwright_meta.trial import bytes_of_one_step
 from maskwright_testing import assert_one_error
 from maskwright_testing.listed_data import ListedData
 from maskwright_torch.batches import collate
 from maskwright_torch.contracts import Loss
+from maskwright_torch.part import seeded
 
 
 class Uneven(nn.Module):
@@ -42,7 +45,7 @@ def test_depth_zero_does_not_depend_on_how_a_batch_is_cut():
     )
 
 
-def test_a_part_without_second_derivative_is_named():
+def test_a_part_without_second_derivative_is_named(monkeypatch: pytest.MonkeyPatch):
     class Once(torch.autograd.Function):
         @staticmethod
         def forward(ctx, x):
@@ -63,13 +66,68 @@ def test_a_part_without_second_derivative_is_named():
     batch = batch_of(objective, items(8))
     assert_one_error(
         lambda: objective(batch, STEP),
-        'order = "second" needs second derivatives, and a part has none', "objective:meta, BagOfWords",
-        "once_differentiable", "objective.order=first",
+        'order = "second" needs second derivatives, and only.encoder.layers.1 (Fused) has none',
+        "objective:meta, tasks", "once_differentiable", "objective.order=first",
     )  # fmt: skip
+    monkeypatch.setattr("maskwright_meta.trial._part_at_fault", lambda *_: None)
+    hidden = meta({"only": classifier(encoder)}, 1.0)
+    assert_one_error(lambda: hidden(batch, STEP), "and a part of BagOfWords has none")
     straight = meta({"only": classifier(encoder)}, 1.0, inner={"order": "first"})
     assert gradients(straight, batch)["tasks.only.head.weight"] is not None
     growing = meta({"only": classifier(encoder)}, 0.0, layout=(1, 1))
     assert_one_error(lambda: growing(batch, STEP), 'order = "second" needs second derivatives')
+
+
+class Twice(torch.autograd.Function):
+    """Its second derivative fails, with words that an encoder's own mistake could have."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.square()
+
+    @staticmethod
+    def backward(ctx, upstream):
+        (x,) = ctx.saved_tensors
+        return Failing.apply(2 * x * upstream)
+
+
+class Failing(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, upstream):
+        raise RuntimeError("sizes 3 and 4 do not fit")
+
+
+def test_another_mistake_on_the_way_back_is_not_taken_for_a_lacking_derivative():
+    class Odd(nn.Module):
+        def forward(self, x):
+            return Twice.apply(x)
+
+    encoder = bag()
+    encoder.layers.append(Odd())
+    objective = meta({"only": classifier(encoder)}, 1.0)
+    with pytest.raises(RuntimeError, match="sizes 3 and 4 do not fit"):
+        objective(batch_of(objective, items(8)), STEP)
+
+
+def test_an_encoder_whose_attention_has_no_second_derivative_is_named():
+    """It asks for the fused kernel itself, whatever surrounds it; there is nothing smaller to name."""
+
+    class Stubborn(Attentive):
+        def forward(self, batch, hidden=None):
+            with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+                return super().forward(batch, hidden)
+
+    objective = meta({"only": classifier(seeded(5, Stubborn))}, 1.0).float()
+    assert_one_error(
+        lambda: objective(batch_of(objective, items(8)), STEP),
+        'order = "second" needs second derivatives, and only.encoder (Stubborn) has none', "is not implemented",
+    )  # fmt: skip
+    assert all(p.grad is None for p in objective.parameters())
 
 
 def test_a_trial_of_a_depth_to_come_leaves_no_trace():
@@ -81,9 +139,9 @@ def test_a_trial_of_a_depth_to_come_leaves_no_trace():
     batch = batch_of(objective, items(12))
     with torch.no_grad():
         objective(batch, STEP)
-    assert not objective._has_tried, "without gradient there is nothing to try"
+    assert not objective.has_tried, "without gradient there is nothing to try"
     first, second = gradients(objective, batch), gradients(objective, batch)
-    assert objective._has_tried and int(counted.passes) == 3
+    assert objective.has_tried and int(counted.passes) == 3
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
@@ -120,7 +178,7 @@ def test_the_bound_for_memory_lies_below_what_is_held(recompute: bool):
     batch = batch_of(objective, items(8 * 8))
     gradients(objective, batch)  # what is tried before the first step is behind it
     held = held_bytes(lambda: objective(batch, STEP))
-    bound = least_bytes(objective._bytes_of_one_step(batch, STEP), 3, 2)
+    bound = least_bytes(bytes_of_one_step(objective, batch, STEP), 3, 2)
     assert 0.5 * held < bound <= held
 
 
@@ -128,7 +186,7 @@ def test_an_update_that_the_machine_cannot_hold_is_refused(monkeypatch: pytest.M
     rows = items(48)
     objective = meta({"only": classifier(bag())}, 0.0, layout=(2, 2))
     batch = batch_of(objective, rows)
-    one_step = objective._bytes_of_one_step(batch, STEP)
+    one_step = bytes_of_one_step(objective, batch, STEP)
     monkeypatch.setattr("maskwright_meta.memory.GIB", 1000)
     monkeypatch.setattr("maskwright_meta.memory.bytes_of_machine", lambda device: 3 * one_step - 1)
     assert_one_error(
@@ -161,6 +219,9 @@ def test_exploding_inner_steps_stop_or_are_left_out():
     objective = meta(depth=3.0, adaptation={**rate, "on_explosion": "skip"})
     loss = objective(batch_of(objective, rows), STEP)
     assert float(loss.terms["loss"].count) == 0 and float(loss.parts["skipped"]) == 1
+    several = meta(depth=3.0, layout=(2, 3), adaptation={**rate, "on_explosion": "skip"})
+    skipped = several(batch_of(several, rows + rows), STEP).parts["skipped"]
+    assert float(skipped) == 1, "a share, however many episodes there are"
     loss.value.backward()
     assert all(p.grad is None for p in objective.parameters())
 
@@ -178,6 +239,8 @@ def test_an_episode_whose_loss_is_none_is_left_out():
 def test_without_inner_rate_the_log_says_so():
     objective = meta(depth=1.0, adaptation={"rate": 0.0})
     assert any("inner_rate is 0" in notice for notice in objective.notices)
+    learned = meta(depth=1.0, adaptation={"rate": 0.0, "learned": True})
+    assert not any("inner_rate" in notice for notice in learned.notices), "it is 0 at the start only"
 
 
 def test_a_depth_beyond_the_rows_is_refused():

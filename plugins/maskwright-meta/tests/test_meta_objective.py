@@ -1,11 +1,13 @@
 """The objective: which loss, whose gradient, and what it leaves alone."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
 from meta_cases import (
     STEP,
+    Attentive,
     Counting,
     after_step,
     bag,
@@ -16,10 +18,10 @@ from meta_cases import (
     items,
     meta,
 )
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from maskwright_torch.contracts import Encoded, Loss
+from maskwright_torch.contracts import Loss
 from maskwright_torch.gradients import seed_modules
 from maskwright_torch.part import seeded
 
@@ -52,6 +54,32 @@ def test_depth_zero_is_a_plain_loop_bit_for_bit():
         nn.functional.cross_entropy(plain.head(x), batch["label"], reduction="none").sum().div(6).backward()
         theirs.step()
     assert all(torch.equal(a, b) for a, b in zip(wrapped.parameters(), plain.parameters(), strict=True))
+
+
+def test_depth_zero_of_several_heads_is_a_plain_loop_bit_for_bit():
+    """Two heads on one encoder, one of them absent from some updates; against torch alone."""
+    wrapped = meta(depth=0.0)
+    plain = copy.deepcopy(wrapped.tasks)
+    assert plain["a"].encoder is plain["b"].encoder
+    ours = torch.optim.AdamW(wrapped.parameters(), lr=0.01, weight_decay=0.1)
+    theirs = torch.optim.AdamW(plain.parameters(), lr=0.01, weight_decay=0.1)
+    for number in range(20):
+        counts = {"a": 6, "b": 4 if number % 3 else 0}
+        rows = {name: items(count, name) for name, count in counts.items()}
+        ours.zero_grad()
+        wrapped(batch_of(wrapped, [*rows["a"], *rows["b"]]), STEP).value.backward()
+        ours.step()
+        theirs.zero_grad()
+        sums = []
+        for name, own in rows.items():
+            if own:
+                batch = plain[name].prepare(own, STEP)
+                scores = plain[name].head(plain[name].encoder(batch).pooled)
+                losses = nn.functional.cross_entropy(scores, batch["label"], reduction="none")
+                sums.append(losses.sum() / len(own) * len(own))
+        (torch.stack(sums).sum() / sum(counts.values())).backward()
+        theirs.step()
+    assert all(torch.equal(a, b) for a, b in zip(wrapped.tasks.parameters(), plain.parameters(), strict=True))
 
 
 def test_depth_zero_of_several_tasks_is_the_mean_over_rows():
@@ -178,14 +206,36 @@ def test_a_shared_encoder_moves_with_every_task():
     assert float(objective(batch, STEP).value.detach()) == pytest.approx(float(wanted.detach()), abs=1e-14)
 
 
-def test_recomputing_gives_the_same_gradient_with_dropout():
+@pytest.mark.parametrize(
+    "adaptation",
+    [{}, {"prototypes": True}, {"learned": True, "per": "layer"}, {"learned": True, "per": "parameter"}],
+)
+def test_recomputing_gives_the_same_gradient_with_dropout(adaptation: dict[str, Any]):
     tasks = {"only": classifier(bag(dropout=0.4))}
     alike = []
     for recompute in (False, True):
-        objective = meta(copy.deepcopy(tasks), 2.0, inner={"recompute": recompute})
+        objective = meta(
+            copy.deepcopy(tasks), 2.0, kind="same", inner={"recompute": recompute}, adaptation=adaptation
+        )
         alike.append(gradients(objective, batch_of(objective, items(12))))
+    assert any("rates" in name for name in alike[0]) == bool(adaptation.get("learned"))
     for name, gradient in alike[0].items():
-        assert torch.allclose(gradient, alike[1][name], atol=1e-14), name
+        if gradient is None:
+            assert alike[1][name] is None and name.startswith("tasks.only.head"), (
+                "prototypes are in its place"
+            )
+        else:
+            assert torch.allclose(gradient, alike[1][name], atol=1e-14), name
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_the_loss_is_there_where_no_gradient_is_wanted(recompute: bool):
+    """As evaluators ask for it: inner steps take gradients all the same."""
+    objective = meta({"only": classifier(bag())}, 2.0, inner={"recompute": recompute})
+    batch = batch_of(objective, items(12))
+    wanted = float(objective(batch, STEP).value.detach())
+    with torch.no_grad():
+        assert float(objective(batch, STEP).value) == wanted
 
 
 def test_recomputing_gives_the_same_gradient_in_bf16():
@@ -254,23 +304,37 @@ def test_rows_that_a_shallower_depth_does_not_step_on_count_for_the_loss():
     )
 
 
-class Attentive(nn.Module):
-    """An encoder with torch's fused attention."""
+def by_hand(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention as it is written down."""
+    return (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(dim=-1) @ v
 
-    pooled_width = width = 8
 
-    def __init__(self) -> None:
-        super().__init__()
-        inner = bag()
-        self.prepare, self.table = inner.prepare, inner.table
-        self.maps = nn.ModuleList(nn.Linear(6, 8) for _ in range(3))
+def test_all_episodes_at_once_have_the_gradient_of_one_after_the_other():
+    """Three episodes as a further axis of tensors, by torch's vmap and grad, on an encoder with attention."""
+    objective = meta({"only": classifier(seeded(5, Attentive))}, 1.0, layout=(3, 1))
+    batch = batch_of(objective, items(24))
+    found = gradients(objective, batch)
 
-    def forward(self, batch, hidden=None):
-        x = nn.functional.embedding(batch["words"].clamp(min=0), self.table)
-        q, k, v = (layer(x)[:, None] for layer in self.maps)
-        states = nn.functional.scaled_dot_product_attention(q, k, v)[:, 0]
-        index = torch.zeros(states.shape[:2], dtype=torch.int64)
-        return Encoded(states, index, index == 0, states.mean(dim=1), states[:, :0])
+    def loss(theta: dict[str, Tensor], words: Tensor, label: Tensor) -> Tensor:
+        x = nn.functional.embedding(words, theta["encoder.table"])
+        q, k, v = (
+            x @ theta[f"encoder.maps.{n}.weight"].T + theta[f"encoder.maps.{n}.bias"] for n in range(3)
+        )
+        pooled = nn.functional.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None])[:, 0].mean(
+            dim=1
+        )
+        return nn.functional.cross_entropy(pooled @ theta["head.weight"].T + theta["head.bias"], label)
+
+    def after_a_step(theta: dict[str, Tensor], words: Tensor, label: Tensor) -> Tensor:
+        step = torch.func.grad(loss)(theta, words[:4], label[:4])
+        return loss({name: theta[name] - 0.3 * step[name] for name in theta}, words[4:], label[4:])
+
+    theta = {name: p.detach() for name, p in objective.tasks["only"].named_parameters()}
+    words, label = batch["words"].reshape(3, 8, -1), batch["label"].reshape(3, 8)
+    with sdpa_kernel(SDPBackend.MATH):
+        each = torch.func.vmap(torch.func.grad(after_a_step), in_dims=(None, 0, 0))(theta, words, label)
+    for name, gradient in each.items():
+        assert float((gradient.mean(dim=0) - found[f"tasks.only.{name}"]).abs().max()) < 1e-10, name
 
 
 def test_second_order_goes_through_attention():
@@ -283,5 +347,9 @@ def test_second_order_goes_through_attention():
         wanted = gradients(objective, batch)
     for name, gradient in found.items():
         assert torch.allclose(gradient, wanted[name], atol=1e-6), name
+    eager = copy.deepcopy(objective)
+    eager.tasks["only"].encoder.attend = by_hand
+    wanted = gradients(eager, batch)
+    assert max(float((found[name] - wanted[name]).abs().max()) for name in found) < 1e-6
     assert any("SDPBackend.MATH" in notice for notice in objective.notices)
     assert meta({"only": classifier(bag())}, 1.0, inner={"order": "first"}).notices == []

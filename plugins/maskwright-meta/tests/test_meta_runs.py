@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,24 @@ def test_two_processes_equal_one(tmp_path: Path):
     assert all(found[key] == pytest.approx(wanted[key], rel=1e-6) for key in wanted)
 
 
+def test_recomputed_pieces_equal_a_whole_batch(tmp_path: Path):
+    changes = {"precision": "fp64", "objective.learn_rate": True}
+    run(two_tasks(), tmp_path / "whole", changes)
+    run(two_tasks(), tmp_path / "pieces", {**changes, "accumulate": 2, "objective.recompute": True})
+    found, wanted = values(tmp_path / "pieces"), values(tmp_path / "whole")
+    assert found.keys() == wanted.keys()
+    assert all(found[key] == pytest.approx(wanted[key], rel=1e-9, abs=1e-12) for key in wanted)
+
+
+def test_a_batch_may_hold_more_rows_than_there_are_items(tmp_path: Path, seen: list[Any]):
+    """Episodes are drawn apart from each other, so items come again in the next one."""
+    recipe = two_tasks() | {"batch": 96}
+    recipe["objective"] |= {"episodes": 12}
+    run(recipe, tmp_path / "run", {"steps": 1})
+    assert [len(rows) for _, rows, _ in taken(seen)] == [96]
+    assert "so every batch holds" not in (tmp_path / "run/log.txt").read_text()
+
+
 def test_an_episode_is_never_cut(tmp_path: Path):
     with pytest.raises(
         UserError, match="a batch of 16 rows cannot be cut into 1 ranks × 3 pieces of 8 rows at least"
@@ -180,3 +199,17 @@ def test_training_lowers_the_loss_after_the_steps(tmp_path: Path):
     run(SMALL, tmp_path / "a", {"steps": 60, "batch": 32})
     losses = [value for (_, name), value in sorted(values(tmp_path / "a").items()) if name == "train/loss"]
     assert sum(losses[-10:]) / 10 < sum(losses[:10]) / 10 - 0.05
+
+
+def test_the_recipe_of_the_read_me_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    page = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    recipe = tomllib.loads(page.partition("```toml\n")[2].partition("```")[0])
+    for name, classes in (("mood", 2), ("topic", 3)):
+        rows = [{"text": f"text number {n}", "label": f"label {n % classes}"} for n in range(120)]
+        path = tmp_path / f"tasks/{name}.jsonl"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    small = {"steps": 2, "log_every": 1, "objective.tasks.mood.encoder.width": 16}
+    run(recipe, tmp_path / "run", small)
+    assert (2, "train/loss") in values(tmp_path / "run")

@@ -10,7 +10,8 @@ import torch
 from meta_cases import SMALL, run, two_tasks
 from safetensors.torch import load_file
 
-from maskwright_meta.exporting import to_heads
+from maskwright.cli.main import main
+from maskwright_meta.exporting import facts, to_heads
 from maskwright_meta.meta import Meta
 from maskwright_torch.contracts import Reshaped
 
@@ -101,3 +102,30 @@ def test_heads_are_exported(tmp_path: Path):
     head = load_file(tmp_path / "out" / table[1]["file"])
     assert torch.equal(head["head.weight"], made.part("objective").tasks["b"].head.weight)
     assert set(head) == {"head.weight", "head.bias"}
+
+
+def test_the_exporter_is_told_what_is_known_of_the_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    made = run(two_tasks(), tmp_path / "run", {"steps": 1})
+    sets = made.part("data").about("train")["sets"]
+    assert main(["export", str(tmp_path / "run"), str(tmp_path / "out"), "--to", "heads"]) == 0
+    table = json.loads((tmp_path / "out/tasks.json").read_text())
+    assert [(entry["size"], entry["classes"]) for entry in table] == [
+        (sets[name]["count"], sets[name]["classes"]) for name in ("a", "b")
+    ]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("about", "facts_of_b"),
+    [
+        ({}, {}),
+        ({"sets": {"a": {"count": 4}}}, {}),
+        (
+            {"count": 9, "sets": {"b": {"count": 4, "classes": ("no", "yes")}}},
+            {"size": 4, "classes": ["no", "yes"]},
+        ),
+        ({"count": 7, "classes": ["no", "yes"]}, {"size": 7, "classes": ["no", "yes"]}),
+    ],
+)
+def test_facts_of_a_task(about: dict, facts_of_b: dict):
+    assert facts(about, "b") == facts_of_b

@@ -94,18 +94,6 @@ def test_tokens_that_were_not_found_are_not_known():
     assert codec.vocabulary == 300
 
 
-def test_a_bert_vocabulary(tmp_path: Path):
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "row", "##s"]
-    (tmp_path / "vocab.txt").write_text("\n".join(words))
-    codec = Loaded(tmp_path)
-    assert codec.encode(["The rows"])[0].ids == [2, 5, 6, 7, 3]
-    assert codec.vocabulary == 8 and codec.specials.mask == 4 and codec.specials.all == (0, 1, 2, 3, 4)
-    (tmp_path / "vocab.txt").write_text("the\nrow")
-    with pytest.raises(UserError) as caught:
-        Loaded(tmp_path)
-    assert caught.value.what == "vocab.txt lacks [UNK], [CLS], [SEP]"
-
-
 def test_names_of_specials_come_from_the_folder(tmp_path: Path):
     made = Tokenizer(
         models.WordLevel({"<pad>": 0, "@hide": 1, "<s>": 2, "</s>": 3, "row": 4}, unk_token="row")

@@ -1,19 +1,22 @@
 """MaskingCollator: the masks of objective:mlm in a training loop that is not ours, with workers and after a resume."""
 
+import inspect
+import itertools
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from text_models import SENTENCES, model, sentences
 from torch.utils.data import DataLoader
-from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
+from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast, Trainer
 
 from maskwright import Step, UserError
 from maskwright.contracts import items_of
 from maskwright.schedules import mrd_linear
-from maskwright_text.collator import MaskingCollator
+from maskwright_text.collator import MaskingCollator, TrainerMasks
 from maskwright_text.maskers import TokenMasker, WholeWordMasker
-from maskwright_text.mlm import Corruption
+from maskwright_text.token_masking import Corruption
 from maskwright_text.weighted import WeightedMasker
 from maskwright_torch.batches import collate
 from maskwright_torch.maskers import RandomMasker
@@ -155,6 +158,60 @@ def test_a_model_of_transformers_learns_from_these_batches(tokenizer: Any):
     assert len(losses) == 6 and sum(losses[4:]) < sum(losses[:2])
 
 
+class LikeTrainer:
+    """The calls of transformers.Trainer around a step: batches of an update, their labels counted, a step, judging."""
+
+    def __init__(self) -> None:
+        self.state = SimpleNamespace(global_step=0)
+        self.judged: list[Any] = []
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Any], int]:
+        samples = list(itertools.islice(epoch_iterator, num_batches))
+        return samples, sum(int((batch["labels"] != -100).sum()) for batch in samples)
+
+    def prediction_step(
+        self, model: Any, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None
+    ) -> None:
+        self.judged.append(inputs)
+
+    def train(self, loader: Any, accumulate: int) -> list[tuple[list[Any], int]]:
+        batches, updates = iter(loader), []
+        for _ in range(len(loader) // accumulate):
+            updates.append(self.get_batch_samples(batches, accumulate, "cpu"))
+            self.prediction_step(None, next(iter(loader)), True)
+            self.state.global_step += 1
+        return updates
+
+
+def test_the_hooks_of_a_trainer_mask_by_updates_before_labels_are_counted(tokenizer: Any):
+    found = masking(tokenizer, total_steps=3)
+
+    class MaskedTrainer(TrainerMasks, LikeTrainer):
+        masking, judging = found, masking(tokenizer, masker=TokenMasker(), schedule=0.4, total_steps=1)
+
+    trainer = MaskedTrainer()
+    loader = DataLoader(features(tokenizer), batch_size=1, collate_fn=found)  # type: ignore[arg-type]
+    updates = trainer.train(loader, accumulate=2)
+    pieces = list(loader)
+    assert len(updates) == 3
+    for number, (samples, count) in enumerate(updates):
+        own = [found.mask_batch(pieces[2 * number + piece], number) for piece in (0, 1)]
+        assert all(torch.equal(a["labels"], b["labels"]) for a, b in zip(samples, own, strict=True))
+        assert count == sum(int((batch["labels"] != -100).sum()) for batch in own) > 0
+    labels = [batch["labels"].tolist() for batch in trainer.judged]
+    assert labels == labels[:1] * 3 and any(label != -100 for label in labels[0][0]), (
+        "judged alike at every step"
+    )
+
+
+def test_the_trainer_of_transformers_has_these_hooks():
+    for name in ("get_batch_samples", "prediction_step"):
+        theirs, ours = (
+            list(inspect.signature(getattr(of, name)).parameters) for of in (Trainer, LikeTrainer)
+        )
+        assert theirs[: len(ours)] == ours
+
+
 def test_padding_that_features_bring_is_not_attended_to(tokenizer: Any):
     """As of tokenizer(texts, padding="max_length"). Without rows too a text has the masks that it has unpadded."""
     bare = [{"input_ids": feature["input_ids"]} for feature in features(tokenizer)]
@@ -198,9 +255,9 @@ def test_random_tokens_come_from_where_the_batch_is(tokenizer: Any, monkeypatch:
     """Stands for a GPU, which is not there: what the masks are made with is moved to the batch, before masking."""
     found = masking(tokenizer, masker=RandomMasker())
     calls: list[Any] = []
-    choose = found.objective.choose
-    monkeypatch.setattr(found.objective, "to", lambda device: calls.append(device))
-    monkeypatch.setattr(found.objective, "choose", lambda *of: calls.append("choose") or choose(*of))
+    choose = found.masking.choose
+    monkeypatch.setattr(found.masking, "to", lambda device: calls.append(device))
+    monkeypatch.setattr(found.masking, "choose", lambda *of: calls.append("choose") or choose(*of))
     batch = found(features(tokenizer))
     found.mask_batch(batch, 0)
     assert calls == [batch["input_ids"].device, "choose"]

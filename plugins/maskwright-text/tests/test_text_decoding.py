@@ -11,7 +11,8 @@ from maskwright import Step
 from maskwright.errors import UserError
 from maskwright_testing.listed_data import ListedData
 from maskwright_text.beam import beam_search
-from maskwright_text.choosing import Decoding, Rules, Written, drawn, finished, one_by_one
+from maskwright_text.choosing import Rules, Written, cooled, drawn, finished, one_by_one
+from maskwright_text.decoding_settings import Decoding
 from maskwright_text.example_writers import example_writer
 from maskwright_text.params_seq2seq import Generate, Seq2Seq, example_pairs
 
@@ -174,6 +175,14 @@ def test_drawn_texts_depend_on_item_and_step_but_not_on_the_batch(model):
     assert [each[0].text for each in again] != [each[0].text for each in together]
 
 
+@pytest.mark.parametrize("temperature", [1e-40, 5e-324])
+def test_scores_by_the_lowest_temperature_are_those_of_the_likeliest(temperature: float):
+    scores = torch.tensor([[-2.0, -1.0, -torch.inf], [-3.0, -3.0, -1e-3]])
+    cold = cooled(scores, temperature)
+    assert cold.argmax(dim=1).tolist() == [1, 2] and not bool(cold.isnan().any())
+    assert drawn(cold, 0, 1.0, torch.tensor([0.0, 0.999]).double()).tolist() == [1, 2]
+
+
 def test_a_low_temperature_takes_the_likeliest_token(model):
     cold = model.generate(ITEMS, Step(1), Decoding(temperature=1e-6))
     assert [each[0].text for each in cold] == [each[0].text for each in model.generate(ITEMS, Step(1))]
@@ -213,6 +222,22 @@ def test_no_run_of_words_is_written_twice(model):
     assert every == may_follow(model, "the lazy", block_ngrams=3)
 
 
+def test_of_a_text_that_has_ended_nothing_is_looked_up(model, monkeypatch):
+    seen: list[list[int]] = []
+    monkeypatch.setattr(Rules, "_said_before", lambda self, text: seen.append(text) or [])
+    rules = Rules(model.encoder, Decoding(block_ngrams=2))
+    rules(torch.zeros(2, model.encoder.codec.vocabulary), 2, torch.tensor([[7, rules.sep], [7, 8]]))
+    assert seen == [[7, 8]]
+
+
+def test_the_rules_are_made_once_for_all_batches(model, monkeypatch):
+    made: list[object] = []
+    usual = Rules.__init__
+    monkeypatch.setattr(Rules, "__init__", lambda self, *given: made.append(given) or usual(self, *given))
+    model.generate(ITEMS, Step(), Decoding(rows=1))
+    assert len(made) == 1
+
+
 def test_runs_with_an_exempt_word_may_be_written_again(model):
     every = may_follow(model, "a fox")
     for exempt in ("lazy", "dog"):
@@ -244,7 +269,9 @@ def test_a_text_that_reaches_the_greatest_length_is_not_complete(model):
     [
         (Decoding(max_length=9), "texts of 9 tokens are asked for, the model has written 8 at most"),
         (Decoding(min_length=8), "a text of 8 tokens and its end do not fit into 8"),
-        (Decoding(min_length=3, max_length=3), "a text of 3 tokens and its end do not fit into 3"),
+        (Decoding(min_length=3, max_length=3), "settings of how to write do not go together"),
+        (Decoding(beam=2, temperature=1.0), "settings of how to write do not go together"),
+        (Decoding(block=2, candidates=2), "settings of how to write do not go together"),
         (Decoding(beam=31), "a beam of 31 is more than the 23 tokens that can be written"),
     ],
 )
@@ -283,7 +310,14 @@ def test_a_causal_model_cannot_write_several_tokens_at_once():
         ({"top_p": 0.5}, "temperature", "top_k and top_p are about tokens that are drawn"),
         ({"block": 2, "beam": 2}, "block", "several tokens at once go without beam"),
         ({"block": 2, "block_ngrams": 3}, "block", "several tokens at once go without beam"),
-        ({"candidates": 3, "beam": 2}, "candidates", "3 texts need beam = 3 at least"),
+        (
+            {"candidates": 3, "beam": 2},
+            "candidates",
+            "there are no 3 likeliest texts with beam = 2: beam = 3",
+        ),
+        ({"block": 2, "candidates": 2}, "block", "several tokens at once go without beam"),
+        ({"passes": 3}, "passes", "rounds are over a block of several tokens"),
+        ({"exempt": ["the"]}, "exempt", "the words are exempt from block_ngrams, which is 0"),
     ],
 )
 def test_settings_that_do_not_go_together(settings: dict[str, object], name: str, message: str):

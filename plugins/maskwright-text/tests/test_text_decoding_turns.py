@@ -7,7 +7,8 @@ from torch import Tensor
 
 from maskwright import Step
 from maskwright_testing.listed_data import ListedData
-from maskwright_text.choosing import Decoding, Rules
+from maskwright_text.choosing import Rules
+from maskwright_text.decoding_settings import Decoding
 from maskwright_text.example_writers import example_writer
 from maskwright_text.params_seq2seq import Seq2Seq, example_pairs
 from maskwright_text.seq2seq_batches import in_place, pseudo_masks

@@ -201,7 +201,7 @@ def test_rows_without_a_token_are_never_drawn_nor_predicted(tmp_path):
     theirs.cls.predictions.bias[27:] = 50.0
     ours = Mlm(encoder=HfText(path=saved(theirs, tmp_path / "a"), length=LONGEST)).build().eval()
     assert (ours.encoder.codec.vocabulary, ours.encoder.space.vocabulary) == (27, 40)
-    assert ours.usual.tolist() == list(range(5, 27))
+    assert ours.usual().tolist() == list(range(5, 27))
     batch = our_batch(ours)
     filled = ours.fill(batch, ours.encoder.units(batch).valid, Step())
     assert int(filled.values.max()) < 27

@@ -1,6 +1,5 @@
 """Texts of different lengths, and texts that are too long: what is written together, cut, or refused."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from torch import Tensor
 from maskwright import Step
 from maskwright_testing import assert_one_error
 from maskwright_testing.listed_data import ListedData
-from maskwright_text.choosing import Decoding
+from maskwright_text.decoding_settings import Decoding
 from maskwright_text.example_writers import example_writer
 from maskwright_text.generate import READ_AHEAD, Generate
 from maskwright_text.params_seq2seq import Seq2Seq, example_pairs
@@ -96,11 +95,6 @@ WORDY = {"id": "wordy", "text": "the fox", "summary": "a fox " * 6}
 SHORT = {"id": "short", "text": "the fox", "summary": "a fox"}
 
 
-def written(settings: dict[str, Any]) -> Callable[[list[dict[str, str]]], object]:
-    made = example_writer(DATA, **settings)
-    return lambda items: made.generate(items, Step())
-
-
 @pytest.mark.parametrize(
     ("item", "says"),
     [
@@ -119,11 +113,20 @@ def test_training_may_refuse_texts_that_do_not_fit(item: dict[str, str], says: t
     assert batch["target_cut"].tolist() == [0, 5 if item is WORDY else 0]
 
 
-def test_a_model_that_was_trained_so_refuses_them_too(model):
+def test_the_pipeline_decides_whatever_training_did():
+    strict = example_writer(DATA, on_long="error")
+    found = list(Generate(strict, Decoding(), "cut")([SHORT, LONG], Step()))
+    assert [item["source_cut"] for item in found] == [0, 10]
     assert_one_error(
-        lambda: written({"on_long": "error"})([SHORT, LONG]), 'the text of the item "long" has 26'
+        lambda: list(Generate(strict, Decoding(), "error")([SHORT, LONG], Step())),
+        'of the item "long" has 26',
     )
-    assert [texts[0].cut for texts in model.generate([SHORT, LONG], Step())] == [0, 10]
+
+
+def test_a_text_that_does_not_fit_is_refused_before_any_is_written_for(model, read):
+    refusing = Generate(model, Decoding(rows=1), "error")
+    assert_one_error(lambda: next(refusing([SHORT] * (2 * READ_AHEAD) + [LONG], Step())), 'item "long"')
+    assert read == []
 
 
 def test_the_pipeline_may_refuse_texts_that_do_not_fit_or_says_how_many(model, capsys):
@@ -132,6 +135,7 @@ def test_the_pipeline_may_refuse_texts_that_do_not_fit_or_says_how_many(model, c
     assert_one_error(
         lambda: list(refusing([SHORT, LONG], Step())),
         'the text of the item "long" has 26 tokens, 16 fit',
+        "pipeline:generate",
         "a run with a longer encoder",
     )
     capsys.readouterr()

@@ -108,6 +108,28 @@ def test_panels_show_the_hidden_words(monkeypatch):
     assert len(panels[2].hidden) == 13 and {text[a:b] for a, b in panels[2].hidden} <= set(text.split())
 
 
+def test_panels_of_a_pair_show_both_texts(monkeypatch):
+    given = []
+    monkeypatch.setattr(
+        "maskwright_text.mask_report.drawn", lambda text, panels: given.append((text, panels)) or b""
+    )
+    pair = {"id": "p", "text": SENTENCES[0], "other": SENTENCES[1]}
+    subject = model(ratio={"use": "mrd-linear", "p": 0.5}, cap=1.0)
+    list(report(subject, ListedData({"test": [pair]})).figures())
+    ((text, panels),) = given
+    assert text == f"{SENTENCES[0]}\n{SENTENCES[1]}"
+    assert [text[a:b] for a, b in panels[0].hidden] == text.split()
+    batch = prepared(subject, subject.prepare, [pair], STEP)
+    hidden = subject.choose(batch, Step(3, 2, 4).fork("mask-report"))[0]
+    words = [
+        subject.encoder.codec.tokenizer.id_to_token(token) for token in batch["tokens"][0][hidden].tolist()
+    ]
+    assert [text[a:b] for a, b in panels[2].hidden] == words
+    mixed = report(subject, ListedData({"test": [pair, tagged(5, SENTENCES[5])]}), pictures=2)
+    list(mixed.figures())
+    assert given[1][0] == SENTENCES[5], "a batch of which some are pairs is read as texts"
+
+
 @pytest.mark.parametrize(
     ("data", "settings", "message"),
     [

@@ -118,6 +118,16 @@ def test_a_word_larger_than_the_budget_is_hidden_alone():
     assert not WholeWordMasker()(units, ratio(0.05, units), STEP).any(), "a budget of none"
 
 
+def test_a_word_longer_than_the_budget_is_passed_over_while_shorter_ones_fit():
+    """0.15 of 20 is 3: the word of four tokens is never hidden, though there is room for three of it."""
+    units = same_rows([0, 0, 0, 0, *range(1, 17)], 200)
+    hidden = WholeWordMasker()(units, ratio(0.15, units), STEP)
+    assert not hidden[:, :4].any()
+    assert set(hidden.sum(dim=1).tolist()) == {3} and bool(hidden[:, 4:].any(dim=0).all())
+    one = WholeWordMasker()(units, ratio(0.03, units), STEP)
+    assert set(one[:, 4:].sum(dim=1).tolist()) == {1}, "a budget of 1 has room for words of one token only"
+
+
 def test_a_special_token_parts_words_of_the_same_number():
     groups = groups_of(units_of([[0, 0, SPECIAL, 0, 1, SPECIAL], [SPECIAL] * 6]), whole_words=True)
     assert groups.of.tolist() == [[0, 0, -1, 1, 2, -1], [-1] * 6]

@@ -42,11 +42,12 @@ MASKERS = [
     (Weighted(source="token-loss", mode="paper", whole_words=False), {"inexact-count", "stateful"}),
     (Weighted(source="frequency"), {"follows-ratio", "inexact-count", "stateful"}),
     (Weighted(source="uniform"), {"follows-ratio", "inexact-count"}),
+    (Weighted(source="uniform", whole_words=False, rounding="upstream"), {"inexact-count"}),
     (PmlmBlocks(), {"follows-ratio", "inexact-count"}),
     (PmlmBlocks(whole_words=False), {"follows-ratio", "inexact-count"}),
 ]
 SETTINGS = [params for params, _ in MASKERS]
-assert len(SETTINGS) == 16
+assert len(SETTINGS) == 17
 
 
 def built(params: Any) -> Any:

@@ -5,16 +5,18 @@ import math
 
 import pytest
 import torch
+from rouge_score.tokenizers import DefaultTokenizer
 
 from maskwright import Step
 from maskwright.errors import UserError
 from maskwright_testing.listed_data import ListedData
-from maskwright_text.choosing import Decoding
+from maskwright_text.answer_scores import answer_scores
+from maskwright_text.decoding_settings import Decoding
 from maskwright_text.example_writers import Parrot, example_writer
 from maskwright_text.generation import Generation, Infill, drawn_items
 from maskwright_text.params_seq2seq import Generation as GenerationParams
 from maskwright_text.params_seq2seq import example_pairs
-from maskwright_text.text_metrics import first_sentence, score, words_of_name
+from maskwright_text.text_metrics import _Words, first_sentence, score, words_of_name
 from maskwright_torch.contracts import Generated
 
 STEP = Step(seed=2)
@@ -53,6 +55,53 @@ def test_scores_worked_out_by_hand():
     assert found.values["rouge1"] == pytest.approx((6 / 9 + 1) / 3) and found.values[
         "exact"
     ] == pytest.approx(1 / 3)
+
+
+def test_words_of_any_script_count():
+    """A word of two; three characters of four; nothing in common."""
+    found = score(["большой дом", "我喜欢猫", "дом"], ["большой лес", "我喜欢狗", "лес"]).rows
+    assert [row["rouge1"] for row in found] == [pytest.approx(1 / 2), pytest.approx(3 / 4), 0.0]
+    assert score(["Le Café"], ["le café"]).rows[0]["rouge1"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["The foxes' jumping_over, U.S. dogs 3.14 times!", "state-of-the-art", "a\tb\nc", "__init__", "", "!?"],
+)
+def test_english_words_are_those_of_rouge_score(text: str):
+    assert _Words().tokenize(text) == DefaultTokenizer(use_stemmer=True).tokenize(text)
+
+
+def test_rouge_l_of_a_summary_goes_sentence_by_sentence():
+    """The sentences stand in another order: none of all words in a row is long, each sentence is found whole."""
+    row = score(["One fox ran. Two dogs slept."], ["Two dogs slept. One fox ran."]).rows[0]
+    assert row["rougeLsum"] == 1.0 and row["rougeL"] == pytest.approx(1 / 2)
+
+
+@pytest.mark.parametrize(
+    ("written", "right", "exact", "f1"),
+    [
+        ("The Fox.", ["a dog", "fox"], 1.0, 1.0),
+        ("in March 1843", ["1843", "in 1843"], 0.0, 2 * 2 / (3 + 2)),
+        ("the the fox fox", ["fox"], 0.0, 2 * 1 / (2 + 1)),
+        ("", ["fox"], 0.0, 0.0),
+        ("a", ["the", "fox"], 1.0, 1.0),
+    ],
+)
+def test_answers_by_the_nearest_right_one(written: str, right: list[str], exact: float, f1: float):
+    found = answer_scores(written, right)
+    assert found == {"answer_exact": exact, "answer_f1": pytest.approx(f1)}
+
+
+def test_answers_are_judged_where_items_have_several():
+    items = [
+        {"id": str(n), "text": "one", "summary": "x", "answers": answers}
+        for n, answers in enumerate((["the fox", "dog"], ["a cat"]))
+    ]
+    found = judged(Says("Fox"), ListedData({"test": items}))
+    assert found.values["answer_exact"] == found.values["answer_f1"] == 0.5
+    assert {row["id"]: row["answer_exact"] for row in found.rows} == {"0": 1.0, "1": 0.0}
+    assert "answer_f1" not in judged(Says("Fox")).values
 
 
 def test_bleu_is_that_of_the_whole_and_counts_runs_of_four_words():

@@ -172,12 +172,31 @@ def test_empty_sentences_do_not_win():
     assert "1 pairs with an empty sentence were left out" in found.notes
 
 
+def test_a_word_that_the_tokenizer_does_not_know_costs_nothing_and_so_its_pair_is_left_out():
+    """Were [UNK] passed over, "the zebra sleeps" would be the sum of two words against three."""
+    items = [
+        *PAIRS,
+        {"id": "u", "text": "the dog sleeps", "other": "the zebra sleeps", "label": 0},
+        {"id": "v", "text": "zebra", "other": "", "label": 0},
+        {"id": "w", "text": "the [MASK]", "other": "the dog", "label": 0},
+    ]
+    found = judge(model(), pairs(items))
+    assert [row["id"] for row in found.rows] == ["a", "b", "c"]
+    assert found.notes[1:] == [
+        "3 pairs with words that the tokenizer does not know were left out: [UNK] has no likelihood"
+    ]
+    assert found.values == judge(model(), pairs()).values
+    by_bytes = judge(model(kind="bpe", vocabulary=280), pairs(items[3:4]))
+    assert [row["id"] for row in by_bytes.rows] == ["u"], "no byte is unknown"
+
+
 @pytest.mark.parametrize(
     ("items", "settings", "message"),
     [
         ([{"id": "d", "text": "the dog"}], {}, 'the item "d" has no other\n  where: evaluator:minimal-pairs\n'
          "  why:   it has id, text\n  do:    the good sentence in the field text, the bad one in other"),
-        ([{"id": "d", "text": "", "other": ""}], {}, "none of 1 pairs has tokens in both sentences"),
+        ([{"id": "d", "text": "", "other": ""}], {}, "none of 1 pairs can be judged\n  where: evaluator:minimal-pairs\n"
+         "  why:   0 have words that the tokenizer does not know, 1 an empty sentence"),
         ([*PAIRS, {"id": "d", "text": "a", "other": "b"}], {},
          '1 of 4 pairs have no field "label" to be grouped by\n  where: evaluator:minimal-pairs, setting by, item "d"'
          "\n  do:    one of label, or leave by out"),

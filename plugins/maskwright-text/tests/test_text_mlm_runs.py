@@ -13,6 +13,7 @@ from text_models import SENTENCES
 
 from maskwright import api
 from maskwright_testing import assert_run_folders_equal, assert_user_error
+from maskwright_text import taggers
 from maskwright_text.mlm import Mlm
 
 STEPS = 20
@@ -126,6 +127,32 @@ def test_going_on_with_another_schedule_or_total_is_refused(texts: Path, tmp_pat
         "objective.ratio.p: 0.3 -> 0.2",
         "steps: 20 -> 40",
     )
+
+
+def test_going_on_with_tags_of_another_model_is_refused(
+    texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The tags decide which words are hidden, and whose losses are kept."""
+    monkeypatch.setenv("MASKWRIGHT_CACHE", str(tmp_path / "kept"))
+    data = ["first"]
+    all_nouns = taggers.Tagger(
+        "textblob", "json", "x", taggers.PENN, lambda module, model: lambda words: ["NN"] * len(words),
+        lambda module, model: data[0],
+    )  # fmt: skip
+    monkeypatch.setitem(taggers.TAGGERS, "pattern", all_nouns)
+    recipe = copy.deepcopy(SMALL) | {
+        "data": {"use": "tagged", "inner": {**SMALL["data"], "path": str(texts)}}
+    }
+    recipe["objective"]["masker"] = {"use": "weighted", "source": "pos-loss"}
+    folder = unfinished(api.run(recipe, seed=3, out=tmp_path / "a", pictures=False), tmp_path / "b")
+    data[0] = "second"
+    assert_user_error(
+        lambda: api.resume(folder, pictures=False),
+        "the data is not what this run was begun with",
+        "put the data back",
+    )
+    data[0] = "first"
+    api.resume(folder, pictures=False)
 
 
 def test_evaluators_are_asked_on_the_way(texts: Path, tmp_path: Path):

@@ -106,7 +106,8 @@ def test_a_text_with_fewer_than_two_tokens_to_hide_is_skipped_and_counted():
 
 def test_nothing_to_hide_at_all_is_an_empty_sum():
     built, batch = model(), texts((3, 2))
-    found = built(batch, STEP)
+    with pytest.warns(UserWarning, match="a whole batch has nothing hidden"):
+        found = built(batch, STEP)
     assert [float(t.sum.detach()) for t in found.terms.values()] == [0.0, 0.0]
     assert [float(t.count) for t in found.terms.values()] == [0.0, 0.0]
 

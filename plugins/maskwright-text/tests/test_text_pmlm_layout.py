@@ -3,7 +3,6 @@
 import pytest
 import torch
 from text_pmlm_cases import BLOCKS, blocks_of, texts
-from torch import Tensor
 
 from maskwright import UserError
 from maskwright_text.pseudo_layout import (
@@ -78,28 +77,6 @@ def test_nothing_hidden_has_no_appendix():
     assert layout.kind.shape == (2, 4)
     assert not bool(layout.predicts.any())
     assert bool(layout.attend().all())
-
-
-def seq2seq_attention(source: int, target: int) -> Tensor:
-    """Of a sequence-to-sequence pass: source, target and a pseudo mask for each target token."""
-    made = torch.zeros(source + 2 * target, source + 2 * target, dtype=torch.bool)
-    made[:, :source] = True
-    for j in range(target):
-        made[source + j, source : source + j + 1] = True
-        made[source + target + j, source : source + j] = True
-        made[source + target + j, source + target + j] = True
-    return made
-
-
-def test_single_tokens_from_left_to_right_are_the_sequence_to_sequence_attention():
-    source, target = 4, 3
-    layout = layout_of([[4], [5], [6]], source + target, keep_last=True)
-    kind = layout.kind[0]
-    originals, pseudo = (torch.arange(len(kind))[kind == wanted] for wanted in (ORIGINAL, PSEUDO))
-    order = torch.cat([torch.arange(source), originals, pseudo])
-    found = layout.attend()[0][order][:, order]
-    assert torch.equal(found, seq2seq_attention(source, target))
-    assert layout.place[0, order].tolist() == [0, 1, 2, 3, 4, 5, 6, 4, 5, 6]
 
 
 VALID = torch.tensor([[False, True, True, True, True, False]] * 2)

@@ -36,6 +36,19 @@ def test_every_line_with_text_is_a_document(tmp_path, monkeypatch, content, bloc
     assert items(data) == [{"id": "a.txt:1", "text": "one two"}, {"id": "a.txt:4", "text": "three"}]
 
 
+@pytest.mark.parametrize("block", [1, 1 << 20])
+def test_a_line_of_wide_or_fixed_spaces_is_blank(tmp_path, monkeypatch, block):
+    monkeypatch.setattr(text_files, "_BLOCK", block)
+    blank = ["\u3000", " \u00a0\t", "\u2003\u2028", "\u3000" * 9 + "\r", "\x85"]
+    filled = ["\u3000我们", "é", "\u3001", "\u00a1", "\u200b"]  # of bytes that stand in those spaces, too
+    path = written(tmp_path / "a.txt", "\n".join(blank + filled) + "\n")
+    assert texts(lines(path)) == [line.strip() for line in filled]
+    assert texts(documents(path)) == ["\n".join(filled).strip()]
+    assert_one_error(
+        lambda: lines(written(tmp_path / "b.txt", "\n".join(blank))), "b.txt is empty", "but white space"
+    )
+
+
 def test_a_file_is_the_same_in_blocks_of_any_size(tmp_path, monkeypatch):
     path = written(tmp_path / "a.txt", "".join(f"{'é' * (n % 9)} {n}\n" * (n % 3) for n in range(40)))
     whole = lines(path)

@@ -203,18 +203,37 @@ def test_fields_that_cannot_be_read(tmp_path, fields, says):
         ('\ufefftext,kind\r\n"one, or\r\n""1""",a\r\n\r\ntwo,b\r\n', "a.csv", {}),
         ('text;kind\n"one, or\n""1""";a\n\ntwo;b', "a.csv", {"separator": "semicolon"}),
         ('text\tkind\n"one, or\n""1"""\ta\n\ntwo\tb\n', "a.tsv", {}),
-        (' text ,kind\n"one, or\n""1""",a\n , \ntwo,b\n', "a.txt", {"separator": "comma"}),
+        (' text ,kind\n"one, or\n""1""",a\n  \ntwo,b\n', "a.txt", {"separator": "comma"}),
+        (',\ntext,kind\n"one, or\n""1""",a\ntwo,b\n', "a.csv", {}),
     ],
-    ids=["csv", "windows", "semicolons", "tabs", "commas"],
+    ids=["csv", "windows", "semicolons", "tabs", "spaces", "commas-above"],
 )
 def test_the_same_table_in_every_form(tmp_path, content, name, settings):
+    first = 3 if content.startswith(",") else 2
     data = table(tmp_path, content, name, fields={"text": "text", "label": "kind"}, **settings)
     assert items(data) == [
-        {"id": f"{name}:2", "text": items(data)[0]["text"], "label": 0},
+        {"id": f"{name}:{first}", "text": 'one, or\n"1"', "label": 0},
         {"id": f"{name}:5", "text": "two", "label": 1},
     ]
-    assert items(data)[0]["text"].replace("\r\n", "\n") == 'one, or\n"1"'
     assert data.about("train")["classes"] == ["a", "b"]
+
+
+def test_a_class_of_two_lines_is_one_class_whatever_ends_its_lines(tmp_path):
+    content = 'text,kind\r\none,"a\r\nb"\r\ntwo,c\r\nthree,"a\r\nb"\r\n'
+    data = table(tmp_path, content, fields={"text": "text", "label": "kind"})
+    assert data.about("train")["classes"] == ["a\nb", "c"]
+    assert [item["label"] for item in items(data)] == [0, 1, 0]
+
+
+def test_a_row_of_separators_alone_is_a_record_with_empty_entries(tmp_path):
+    content = "text,kind\none,a\n,\n\ntwo,b\n , \n"
+    assert_one_error(lambda: table(tmp_path, content), '"text" is empty', "a.csv, line 3")
+    data = table(tmp_path, content, empty="skip")
+    assert texts(data) == ["one", "two"]
+    assert any(
+        note.startswith("2 records with an empty entry are left out")
+        for note in data.about("train")["notices"]
+    )
 
 
 def test_quotes_may_be_letters(tmp_path):

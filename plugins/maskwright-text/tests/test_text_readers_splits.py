@@ -45,7 +45,12 @@ def test_files_of_a_folder_by_their_names(tmp_path):
     data = lines(tmp_path / "in")
     assert data.splits() == ("train", "validation", "test")
     assert [ids(data, split) for split in data.splits()] == [["train.txt:1"], ["valid.txt:1"], ["test.txt:1"]]
-    assert data.about("train")["notices"] == [] and data.about("test")["count"] == 1
+    assert data.about("train")["notices"] == [
+        "1 files are left out, for their names tell no split: notes.txt; splits = { … } names them"
+    ]
+    assert data.about("test")["count"] == 1
+    named = lines(tmp_path / "in", splits={"train": "train.txt", "test": "test.txt"})
+    assert named.about("train")["notices"] == [], "whoever names files knows the others"
 
 
 def test_without_a_test_the_validation_is_it(tmp_path):

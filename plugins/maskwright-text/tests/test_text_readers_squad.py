@@ -60,6 +60,8 @@ def test_a_question_is_written_from_its_answer_and_the_paragraph(tmp_path):
 def test_an_answer_is_written_from_its_question_and_the_paragraph(tmp_path):
     first = items(squad(tmp_path, layout(), write="answer"))[0]
     assert first["text"] == f"Who wrote it? | {CONTEXT}" and first["summary"] == "Ada"
+    rights = [item["answers"] for item in items(squad(tmp_path, layout(), write="answer"))]
+    assert rights == [["Ada"], ["1843", "in 1843"]]
 
 
 def test_only_words_around_the_answer_may_be_read(tmp_path):
@@ -147,6 +149,7 @@ QA = "data.0.paragraphs.0.qas.1"
         (changed(f"{QA}.id", 7), ('there is no text "id"', "qas[1]", "it is 7")),
         (changed(f"{QA}.id", "q1"), ('two questions have the id "q1"', "qas[1]", "the first is", "qas[0]")),
         (changed(f"{QA}.answers", {"text": "1843"}), ('there is no list "answers"', "qas[1]")),
+        (changed(f"{QA}.answers.1.text", 7), ('there is no text "text"', "qas[1].answers[1]", "it is 7")),
         (changed(f"{QA}.answers.0.text", ""), ('there is no text "text"', "qas[1].answers[0]")),
         (changed(f"{QA}.answers.0.answer_start", True), ('no whole number "answer_start"', "it is True")),
         (
@@ -157,6 +160,10 @@ QA = "data.0.paragraphs.0.qas.1"
                 '"wrote the first programme.',
                 "counted in characters",
             ),
+        ),
+        (
+            changed("data.0.paragraphs.0.qas.0.answers", [{"text": "saw it", "answer_start": -7}]),
+            ('the answer "saw it" does not stand at character -7 of its paragraph', '"Ada wrote'),
         ),
         (
             layout(questions=QUESTIONS[2:]),

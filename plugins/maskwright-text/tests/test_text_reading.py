@@ -10,9 +10,10 @@ from text_models import batch_of, model, sentences
 from maskwright import Step
 from maskwright.contracts import items_of
 from maskwright.errors import UserError
-from maskwright_text.choosing import Decoding
+from maskwright_text.decoding_settings import Decoding
 from maskwright_text.generate import Generate
 from maskwright_text.reading import read_texts
+from maskwright_torch.contracts import Generated
 
 
 def test_a_text_file_is_a_text_a_line(tmp_path: Path):
@@ -22,6 +23,24 @@ def test_a_text_file_is_a_text_a_line(tmp_path: Path):
         {"id": "some.txt:1", "text": "one fox"},
         {"id": "some.txt:3", "text": "  two dogs"},
     ]
+
+
+def test_blank_lines_stay_in_place_where_a_line_is_to_be_written_for_each(tmp_path: Path):
+    asked: list[str] = []
+
+    class Shouts:
+        def generate(self, items, step, decoding):
+            asked.extend(item["text"] for item in items)
+            return [[Generated(item["text"].upper(), True, 0.0)] for item in items]
+
+    path, out = tmp_path / "some.txt", tmp_path / "out.txt"
+    path.write_text("\none\n  \ntwo\n\n")
+    pipeline = Generate(Shouts(), Decoding(candidates=2))
+    items = list(pipeline(pipeline.read(str(path)), Step()))
+    assert asked == ["one", "two"]
+    assert items[2]["generated"] == "" and len(items[2]["candidates"]) == 1
+    assert pipeline.write_all(items, out) and out.read_text() == "\nONE\n\nTWO\n\n"
+    assert not asked[2:] and next(pipeline([items[0]], Step()))["complete"]
 
 
 def test_json_lines_and_words_are_read_as_everywhere(tmp_path: Path):

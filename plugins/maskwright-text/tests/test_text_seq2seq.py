@@ -271,7 +271,7 @@ def test_the_fields_that_were_found_are_named():
     ("item", "what"),
     [
         ({"id": "seven", "text": "the fox"}, 'the item "seven" has no summary'),
-        ({"id": "eight", "text": "the fox", "summary": ["a"]}, 'the item "eight" has no summary'),
+        ({"id": "eight", "text": "the fox", "summary": ["a", 3]}, 'the item "eight" has no summary'),
         ({"id": "nine", "text": "the fox", "summary": "  "}, 'the summary of the item "nine" is empty'),
         ({"id": "ten", "summary": "a fox"}, 'the item "ten" has no text'),
     ],

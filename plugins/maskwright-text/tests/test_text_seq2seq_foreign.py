@@ -7,7 +7,7 @@ import torch
 from text_foreign_models import LONGEST, TEXTS, saved, stirred, their_model, tokenizer
 
 from maskwright import Step
-from maskwright_text.choosing import Decoding
+from maskwright_text.decoding_settings import Decoding
 from maskwright_text.params_foreign import HfText
 from maskwright_text.seq2seq import Seq2Seq
 from maskwright_text.seq2seq_batches import pseudo_masks

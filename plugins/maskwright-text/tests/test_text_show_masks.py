@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
+import attrs
 import numpy as np
 import pytest
 from PIL import Image
-from text_models import SENTENCES, model, tagged
+from text_models import SENTENCES, batch_of, model, tagged
 
 from maskwright import Step, UserError
 from maskwright.build import build_raw
@@ -15,6 +16,7 @@ from maskwright.errors import RecipeError
 from maskwright_text.mask_drawing import COLUMNS, Panel, drawn, lines_of, pieces, write_drawing
 from maskwright_text.params_evaluators import ShowMasks
 from maskwright_text.show_masks import bracketed
+from maskwright_torch.noise import identities
 
 LONG = tagged(5, SENTENCES[5])
 
@@ -25,7 +27,7 @@ def masks(item=LONG, seed=1, **settings):
 
 
 def test_words_are_hidden_by_the_schedule_without_any_tokenizer():
-    found = masks(ratio={"use": "mrd-linear", "p": 0.5}, floor=0.0)
+    found = masks(ratio={"use": "mrd-linear", "p": 0.5}, floor=0.0, at_least_one=False)
     assert [entry["progress"] for entry in found] == [0, 0.25, 0.5, 0.75, 1]
     assert [entry["ratio"] for entry in found] == [0.95, 0.75, 0.5, 0.25, 0]  # the cap
     assert [entry["hidden"] for entry in found] == [24, 19, 13, 6, 0]
@@ -42,6 +44,23 @@ def test_words_are_hidden_by_the_schedule_without_any_tokenizer():
         ]
 
 
+def test_what_is_shown_is_what_training_hides():
+    """A token of every text, and whole words that are larger than the count."""
+    settings = {"ratio": {"use": "mrd-linear", "p": 0.3}, "masker": "whole-word", "floor": 0.0}
+    subject = model(kind="bpe", vocabulary=262, **settings)
+    for item in (tagged(3, SENTENCES[3]), tagged(4, SENTENCES[4])):
+        found = masks(item, codec=subject.encoder.codec, **settings)
+        batch = batch_of(subject, [{"id": item["id"], "text": item["text"]}])
+        batch["rows"] = identities([item["id"]])
+        step = Step(1).fork("show-masks")
+        for number, entry in enumerate(found):
+            hidden = subject.choose(batch, attrs.evolve(step, number=number, total=4))
+            assert entry["hidden"] == int(hidden.sum()) > 0
+    assert found[4]["ratio"] == 0.0
+    none = masks(item, codec=subject.encoder.codec, at_least_one=False, **settings)
+    assert none[4]["hidden"] == 0
+
+
 def test_a_letter_of_two_tokens_is_bracketed_once():
     assert bracketed("a né b", [(2, 3), (3, 4), (3, 4), (5, 6)]) == "a [n][é] [b]"
 
@@ -52,6 +71,24 @@ def test_moments_floor_seed_and_id_decide():
     assert masks(ratio=0.3) == masks(ratio=0.3)
     assert masks(ratio=0.3) != masks(ratio=0.3, seed=2)
     assert masks(ratio=0.3)[0]["spans"] != masks({**LONG, "id": "other"}, ratio=0.3)[0]["spans"]
+
+
+def test_steps_of_a_run_of_any_length_can_be_asked_for():
+    found = masks(ratio={"use": "mrd-linear", "p": 0.15}, steps=[1000, 50_000], total=200_000)
+    assert [entry["progress"] for entry in found] == [0.005, 0.25]
+    assert [entry["ratio"] for entry in found] == pytest.approx([0.3 * 0.995, 0.225])
+
+
+def test_the_schedule_is_drawn_below_the_masks(tmp_path: Path):
+    pipeline = ShowMasks(ratio={"use": "mrd-linear", "p": 0.4}, moments=2).build()
+    (item,) = pipeline([LONG], Step(1))
+    pipeline.write(item, tmp_path / "masks.png")
+    with_curve = np.asarray(Image.open(tmp_path / "masks.png").convert("RGB")).astype(int)
+    height = shade([Panel("t", []), Panel("t", [])], SENTENCES[5])[1][0]
+    assert len(with_curve) - height == pytest.approx(1.9 * 130, abs=2)
+    rows, columns = np.where(np.abs(with_curve[height:] - [0xE3, 0x9A, 0x4A]).sum(axis=2) < 12)
+    first, last = (rows[columns == column].mean() for column in (columns.min() + 5, columns.max() - 5))
+    assert last > first + 50, "it falls from left to right"
 
 
 def test_a_tokenizer_and_tags_are_used_where_there_are_any():
@@ -181,6 +218,7 @@ def test_items_without_words_are_refused(item, message):
     ("settings", "message"),
     [
         (["floor=0.9", "cap=0.5"], "0.9 is above the cap 0.5"),
+        (["steps=[9]", "total=8"], "8 steps are less than step 9: give the length of the run"),
         (["ratio=1.5"], "a share of the tokens is above 0 and at most 1, found 1.5"),
     ],
 )

@@ -105,6 +105,20 @@ def test_an_item_without_text():
         shown({"id": "a"})
 
 
+def test_an_item_needs_no_id_and_a_text():
+    assert len(shown({"text": ITEM["text"]})["matrix"]) > 6
+    with pytest.raises(UserError) as caught:
+        shown({"id": "a", "text": ["the", "fox"]})  # type: ignore[dict-item]
+    assert caught.value.what == "the text of the item \"a\" is ['the', 'fox']"
+
+
+@pytest.mark.parametrize("ratio", ["0", "1.5", "-0.1"])
+def test_a_ratio_that_is_no_share_is_refused(ratio: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["apply", "pipeline:show-pseudo", ITEM["text"], "--set", f"ratio={ratio}"]) == 2
+    message = " ".join(capsys.readouterr().err.split())
+    assert f"a share of the tokens is above 0 and at most 1, found {ratio}" in message
+
+
 @pytest.mark.parametrize(
     ("blocks", "what"),
     [

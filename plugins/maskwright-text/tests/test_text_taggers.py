@@ -9,7 +9,7 @@ from importlib import metadata
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from text_reading import items
+from text_reading import items, written
 
 from maskwright_testing.assertions import assert_one_error
 from maskwright_testing.listed_data import ListedData
@@ -44,6 +44,9 @@ def installed(monkeypatch):
     return put
 
 
+NO_DATA = SimpleNamespace(path=[])
+
+
 def tags_of(text=TEXT, **settings):
     data = Tagged(inner=ListedData({"train": [{"id": "a", "text": text}]}), **settings).build()
     return [tag for *_, tag in items(data)[0]["tags"]], data.about("train")["notices"]
@@ -57,7 +60,7 @@ def test_hanta():
 
 
 def test_nltk(installed):
-    installed("nltk", "nltk", pos_tag=lambda words: [(word, "NNS") for word in words])
+    installed("nltk", "nltk", data=NO_DATA, pos_tag=lambda words: [(word, "NNS") for word in words])
     assert tags_of(tagger="nltk")[0] == ["NOUN", "NOUN", "NOUN", "NOUN", "PUNCT"]
 
 
@@ -65,7 +68,7 @@ def test_nltk_without_its_data(installed):
     def pos_tag(words):
         raise LookupError("\n***\n  Resource not found.\n  Please download it\n***")
 
-    installed("nltk", "nltk", pos_tag=pos_tag)
+    installed("nltk", "nltk", data=NO_DATA, pos_tag=pos_tag)
     assert_one_error(
         lambda: tags_of(tagger="nltk"),
         "nltk has no tagger data",
@@ -105,6 +108,44 @@ def test_spacy(installed):
         "E050",
         "python -m spacy download large",
     )
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_a_new_spacy_pipeline_of_the_same_name_tags_again(installed, monkeypatch, tmp_path, folder):
+    loads = []
+
+    def load(name):
+        loads.append(name)
+        pipeline = lambda words: [SimpleNamespace(pos_="NOUN") for _ in words]  # noqa: E731
+        pipeline.vocab = None
+        return pipeline
+
+    installed("spacy", "spacy", load=load)
+    installed("spacy.tokens", "spacy", Doc=lambda vocab, words: words)
+    found, versions = metadata.version, {"small": "3.8.0"}
+    monkeypatch.setattr(taggers.metadata, "version", lambda name: versions.get(name) or found(name))
+    model = written(tmp_path / "own" / "ner" / "model", b"weights").parents[1] if folder else "small"
+    for change in ("nothing", "nothing", "weights"):
+        if change == "weights":
+            versions["small"] = "3.8.1"
+            written(tmp_path / "own" / "ner" / "model", b"others!")
+        tags_of(tagger="spacy", model=str(model))
+    assert len(loads) == 2
+
+
+@pytest.mark.parametrize(
+    "place", ["averaged_perceptron_tagger_eng/weights.json", "averaged_perceptron_tagger.zip"]
+)
+def test_new_data_of_nltk_tag_again(installed, tmp_path, place):
+    asked = []
+    data = SimpleNamespace(path=[str(tmp_path / "none"), str(tmp_path / "nltk")])
+    installed(
+        "nltk", "nltk", data=data, pos_tag=lambda words: asked.append(1) or [(word, "NN") for word in words]
+    )
+    for content in (b"1", b"1", b"2"):
+        written(tmp_path / "nltk" / "taggers" / place, content)
+        tags_of(tagger="nltk")
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize(

@@ -142,11 +142,14 @@ def test_it_says_when_a_model_is_no_better_than_frequencies():
 
 def test_empty_texts_and_what_was_cut_are_counted():
     words = "dog fox " * 40
-    data = ListedData({"test": [tagged(0, SENTENCES[0]), tagged(1, ""), tagged(2, words.strip())]})
+    unknown = {"id": "s3", "text": "the zebra sleeps by the river"}
+    data = ListedData({"test": [tagged(0, SENTENCES[0]), tagged(1, ""), tagged(2, words.strip()), unknown]})
     found = judge(model(), data)
-    assert [row["id"] for row in found.rows] == ["s0", "s2"]
+    assert [row["id"] for row in found.rows] == ["s0", "s2", "s3"]
     assert found.notes[1:] == [
         "34 tokens did not fit into the encoder's length and were not judged",
+        "3 tokens stand for words that the tokenizer does not know: they are never hidden, so nothing is said of how "
+        "well those words are predicted",
         "1 texts have no token that could be hidden and were left out",
     ]
 

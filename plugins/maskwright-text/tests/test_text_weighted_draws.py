@@ -5,11 +5,12 @@ from collections.abc import Mapping
 
 import pytest
 import torch
-from text_units import SPECIAL, chi_square, ratio, same_rows, texts, words_in
+from text_units import SPECIAL, chi_square, ratio, same_rows, texts, units_of, words_in
 from torch import Tensor
 
 from maskwright import Step, UserError
 from maskwright_text.maskers import TokenMasker, WholeWordMasker
+from maskwright_text.running_losses import Mode
 from maskwright_text.weighted import Source, WeightedMasker
 from maskwright_torch.contracts import Units
 from maskwright_torch.masking import choose
@@ -214,3 +215,17 @@ def test_the_class_of_a_special_token_is_never_looked_up(source: Source):
     masker.after_step(STEP)
     assert hidden.tolist() == [[False, True, True, False]] * 2
     assert [row["class"] for row in masker.table()] == ([0, 5] if source == "frequency" else [])
+
+
+@pytest.mark.parametrize("mode", ["corrected", "paper"])
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.15, 0.25, 0.6])
+def test_upstream_rounding_is_that_of_the_official_collator(mode: Mode, share: float):
+    """max(1, round(length * ratio)), special tokens counted, and no more than 512."""
+    lengths = [3, 5, 18, 64, 700, 1400]
+    words = [[SPECIAL, *range(n - 2), SPECIAL] + [SPECIAL] * (1400 - n) for n in lengths]
+    units = units_of(words, real=torch.arange(1400) < torch.tensor(lengths)[:, None])
+    masker = WeightedMasker("uniform", mode=mode, rounding="upstream")
+    counts = masker(units, ratio(share, units), STEP).sum(dim=1)
+    assert counts.tolist() == [min(512, n - 2, max(1, round(n * share))) for n in lengths]
+    exact = WeightedMasker("uniform", mode=mode)(units, ratio(share, units), STEP).sum(dim=1)
+    assert exact.tolist() == [math.floor(share * (n - 2) + 0.5) for n in lengths]

@@ -76,10 +76,6 @@ class Banks(nn.Module):
         self._open: dict[str, Snapshots] = {}
         self._places: Tensor | None = None
 
-    @property
-    def is_open(self) -> bool:
-        return self._places is not None
-
     def get(self, name: str) -> Snapshots | None:
         """The snapshots of one name; None as long as there are none."""
         return self._open.get(name)

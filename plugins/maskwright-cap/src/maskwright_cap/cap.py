@@ -16,11 +16,11 @@ from torch import Tensor
 
 from maskwright.step import Step
 from maskwright_cap.banks import FINE, PRE, SNAP, Banks
-from maskwright_cap.choosing import agree, next_open
+from maskwright_cap.choosing import agree, share_of_true
 from maskwright_cap.contrast import NO_LABEL, BankContrast, contrast_terms, softened_divergence, unit
-from maskwright_cap.gates import Gates, importance, magnitudes, normalised
-from maskwright_cap.layers import groups_of, share_of
-from maskwright_cap.masks import Masks, kept_share
+from maskwright_cap.gates import Gates, importance, magnitudes
+from maskwright_cap.layers import groups_of
+from maskwright_cap.masks import Masks
 from maskwright_cap.plan import KINDS, Plan
 from maskwright_cap.teachers import check_reads, check_teacher, check_width, encoder_inside, require_classes
 from maskwright_torch.contracts import ROWS, Batch, Loss, Reshaped, Term
@@ -28,7 +28,7 @@ from maskwright_torch.features import pooled
 from maskwright_torch.inference import in_use
 from maskwright_torch.noise import permutation
 from maskwright_torch.optim import split_by_decay
-from maskwright_torch.part import Part, freeze
+from maskwright_torch.part import Part, digest, freeze
 from maskwright_torch.visit import Visit
 
 PASSED_ON = frozenset(
@@ -58,10 +58,12 @@ class Cap(Part):
         self.gates = None if weights else Gates(encoder, KINDS[plan.pruned])
         self.masks = Masks(encoder, scored) if weights else None
         self.banks = Banks(plan.snapshots if SNAP in contrasts else 0)
-        # The sparsity that was last pruned to, the share that is gone, and how many units the floors held back.
+        # The sparsity that was last pruned to, the share that is gone, and how many units the floors held back;
+        # 256 bits of the weights that pruning began from, zeros before.
         self.register_buffer("reached", torch.zeros((), dtype=torch.float64))
         self.register_buffer("gone", torch.zeros((), dtype=torch.float64))
         self.register_buffer("held_back", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("source", torch.zeros(32, dtype=torch.uint8))
         self._begun = False
         if teacher is not None:
             check_teacher(teacher, inner)
@@ -135,15 +137,6 @@ class Cap(Part):
         last = self.sparsity(1.0)
         return self.plan.penalty * (self.sparsity(step.progress) / last if last else 1.0)
 
-    def share_gone(self) -> float:
-        """Share of the heads and neurons, or of the masked weights, that are pruned."""
-        if self.masks is not None:
-            return 1.0 - kept_share(list(self.masks.masks))  # type: ignore[arg-type]
-        assert self.gates is not None
-        opened = [gate.open for gate in self.gates.gates]
-        total = sum(len(one) for one in opened)
-        return 1.0 - sum(int(one.sum()) for one in opened) / max(total, 1)
-
     # -- before and after a step ---------------------------------------------------------------------------------
 
     def before_step(self, visit: Visit, step: Step) -> None:
@@ -155,15 +148,15 @@ class Cap(Part):
         last = step.done >= 1
         look = last or step.number % self.plan.update_every == 0
         share = float(self.sparsity(1.0 if last else step.progress))
-        changed = look and share != float(self.reached)
-        scores = self._scores(visit, step.fork("prune")) if changed and self.gates is not None else []
+        # A smooth schedule moves at each step, a number of units now and then.
+        changed = look and self.gates is not None and self.gates.changes(float(self.reached), share)
+        scores = self._scores(visit, step.fork("prune")) if changed else []
         if SNAP in self.contrasts and step.number > 0 and self._is_moment(visit, step, changed):
             self._fill_banks(visit, step, {SNAP: self.encoder})
         # Units that are gone stay gone; which weights are kept follows their scores, also while the share stays.
         if changed or (look and self.masks is not None):
             self._prune(visit, step, share, scores)
             self.reached.fill_(share)
-            self.gone.fill_(self.share_gone())
 
     def _is_moment(self, visit: Visit, step: Step, changed: bool) -> bool:
         """For a snapshot. Weights change at almost every look: of them one is taken as each epoch begins."""
@@ -186,7 +179,13 @@ class Cap(Part):
             check_reads(self.pretrained, self.inner, visit, "pretrained")
         if self.contrasts:
             self.banks.open(visit, self.plan.bank_share)
+        if not bool(self.source.any()):
+            self.source.copy_(torch.frombuffer(bytearray.fromhex(digest(self.encoder)), dtype=torch.uint8))
         self._begun = True
+
+    def source_digest(self) -> str:
+        """sha256 of the encoder that pruning began from, or would begin from."""
+        return bytes(self.source.tolist()).hex() if bool(self.source.any()) else digest(self.encoder)
 
     def _lacking(self) -> dict[str, Any]:
         """The banks that are filled once and are still empty, with what encodes for them."""
@@ -214,35 +213,22 @@ class Cap(Part):
     def _prune(self, visit: Visit, step: Step, share: float, scores: list[Tensor]) -> None:
         """`scores`: for each gate (count,); masks on weights know their own."""
         plan, step = self.plan, step.fork("prune")
-        if self.masks is not None:
+        if self.gates is not None:
+            lacking = self.gates.prune(share, scores, self.chooser, plan.floor, step)
+            self.held_back.fill_(lacking)
+            held = self.gates.opened
+        else:
+            assert self.masks is not None
             if plan.criterion == "soft-movement":
                 self.masks.keep_above(share)
             else:
                 # The same draws at every look: a masker that goes by chance would else choose others in a hold.
                 self.masks.keep_best(self.encoder, 1.0 - share, plan.scope, self.chooser, step.at(0))
-            agree(visit.ranks, [mask.keep for mask in self.masks.masks])  # type: ignore[misc]
-            return
-        assert self.gates is not None
-        lacking = 0
-        for kind in self.gates.kinds:
-            gates = self.gates.of_kind(kind)
-            total = sum(gate.group.count for gate in gates)
-            own = [
-                normalised(score)
-                for gate, score in zip(self.gates.gates, scores, strict=True)
-                if gate in gates
-            ]
-            floor = plan.floor if kind == "heads" else 0
-            opened = [gate.open for gate in gates]
-            now, short = next_open(
-                self.chooser, own, opened, share_of(total, share), floor, step.fork(kind)
-            )  # fmt: skip
-            lacking += short
-            for gate, value in zip(gates, now, strict=True):
-                gate.open.copy_(value)
-        self.held_back.fill_(lacking)
-        agree(visit.ranks, [gate.open for gate in self.gates.gates])  # type: ignore[misc]
-        self.gates.settle(self.encoder)
+            held = self.masks.kept
+        agree(visit.ranks, held)
+        if self.gates is not None:
+            self.gates.settle(self.encoder)
+        self.gone.fill_(1.0 - share_of_true(held))
 
     def _scores(self, visit: Visit, step: Step) -> list[Tensor]:
         assert self.gates is not None

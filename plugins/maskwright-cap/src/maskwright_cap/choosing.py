@@ -11,9 +11,6 @@ from maskwright_torch.contracts import Units
 from maskwright_torch.masking import counts_of, hide_lowest
 from maskwright_torch.ranks import Ranks
 
-SORTED = 4096
-"""Up to so many units a row are sorted; of more, the edge between the lowest and the rest is searched for."""
-
 
 class Lowest(nn.Module):
     """Hides the units of lowest score, an exact number of them; of equal ones the first."""
@@ -21,20 +18,7 @@ class Lowest(nn.Module):
     features = ("score",)
 
     def forward(self, units: Units, ratio: Tensor, step: Step) -> Tensor:
-        scores, counts = units.features["score"], counts_of(ratio, units.valid)
-        if scores.shape[1] <= SORTED:
-            return hide_lowest(scores, units.valid, counts)
-        rows = zip(scores, units.valid, counts.tolist(), strict=True)
-        return torch.stack([_lowest(score, valid, count) for score, valid, count in rows])
-
-
-def _lowest(scores: Tensor, valid: Tensor, count: int) -> Tensor:
-    """bool (N,): what `hide_lowest` gives for one row, without sorting it."""
-    if count == 0:
-        return torch.zeros_like(valid)
-    edge = scores[valid].kthvalue(count).values
-    below, equal = valid & (scores < edge), valid & (scores == edge)
-    return below | (equal & (equal.cumsum(0) <= count - below.sum()))
+        return hide_lowest(units.features["score"], units.valid, counts_of(ratio, units.valid))
 
 
 def hidden_of(masker: Any, scores: Tensor, valid: Tensor, count: int, step: Step) -> Tensor:
@@ -67,6 +51,11 @@ def next_open(
     now = before & ~gone
     lacking = max(closed - int((~now).sum()), 0)
     return list(now.split([len(score) for score in scores])), lacking
+
+
+def share_of_true(chosen: Sequence[Tensor]) -> float:
+    """Of all entries of some bool tensors."""
+    return sum(int(one.sum()) for one in chosen) / max(sum(one.numel() for one in chosen), 1)
 
 
 def agree(ranks: Ranks, chosen: Iterable[Tensor]) -> None:

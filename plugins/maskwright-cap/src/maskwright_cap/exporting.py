@@ -23,7 +23,6 @@ from maskwright.step import Step
 from maskwright_cap.cap import Cap
 from maskwright_cap.pruned_sides import count_of, in_blocks, plain_state, sides_of
 from maskwright_torch.contracts import ROWS
-from maskwright_torch.part import digest
 
 CONFIG, WEIGHTS, PRUNING, CODEC = "config.json", "model.safetensors", "maskwright_pruning.json", "codec"
 FORMAT = "maskwright compact encoder"
@@ -44,16 +43,12 @@ def to_compact(part: Cap, out: Path, *, recipe: Mapping[str, Any] | None = None)
     imported again.
     """
     small = _compact_objective(part)
-    encoder = small.encoder
 
     def fill(folder: Path) -> None:
         save_file(plain_state(small), str(folder / WEIGHTS), {"format": "pt"})
-        _write_json(folder / CONFIG, config_of(small) | _built_by(recipe, small))
-        _write_json(folder / PRUNING, pruning_of(part))
-        codec = getattr(encoder, "codec", None)
-        if hasattr(codec, "save"):
-            (folder / CODEC).mkdir()
-            codec.save(folder / CODEC)
+        write_json(folder / CONFIG, config_of(small) | built_by(recipe, small))
+        write_json(folder / PRUNING, pruning_of(part))
+        save_codec(small.encoder, folder)
 
     write_folder(out, fill)
 
@@ -68,16 +63,24 @@ def config_of(small: Any) -> dict[str, Any]:
         "width": encoder.width,
         "pooled_width": encoder.pooled_width,
         "shape": encoder.shape,
-        "whole_shape": encoder.whole if hasattr(encoder, "whole") else encoder.shape,
+        "whole_shape": _whole_shape(encoder),
         **({"classes": small.classes} if hasattr(small, "classes") else {}),
     }
 
 
-def _built_by(recipe: Mapping[str, Any] | None, small: Any) -> dict[str, Any]:
-    """The table of the inner objective, its encoder in the small shape."""
+def built_by(recipe: Mapping[str, Any] | None, inner: Any) -> dict[str, Any]:
+    """The table of the inner objective, its encoder in the shape it has."""
     if recipe is None:
         return {}
-    return {"recipe": merge(recipe["inner"], {"encoder": {"shape": small.encoder.shape}})}
+    return {"recipe": merge(recipe["inner"], {"encoder": {"shape": inner.encoder.shape}})}
+
+
+def save_codec(encoder: Any, folder: Path) -> None:
+    """The tokenizer, where the encoder has one."""
+    codec = getattr(encoder, "codec", None)
+    if hasattr(codec, "save"):
+        (folder / CODEC).mkdir()
+        codec.save(folder / CODEC)
 
 
 def pruning_of(part: Cap) -> dict[str, Any]:
@@ -96,12 +99,17 @@ def pruning_of(part: Cap) -> dict[str, Any]:
     return {
         "layers": layers,
         "pruned_heads": {layer: gone for layer, gone in heads.items() if gone},
-        "source": digest(part.encoder),
+        "source": part.source_digest(),
         "sparsity": {
             "encoder": gone / max(in_blocks(sides.dense), 1),
             "model": gone / max(count_of(sides.dense) + sides.beside, 1),
         },
     }
+
+
+def _whole_shape(encoder: Any) -> list[list[int]]:
+    """[heads, neurons] of each block before any were removed."""
+    return encoder.whole if hasattr(encoder, "whole") else encoder.shape
 
 
 def _numbers(part: Cap) -> dict[tuple[str, int], Tensor]:
@@ -119,11 +127,18 @@ def _numbers(part: Cap) -> dict[tuple[str, int], Tensor]:
 
 
 def to_masks(part: Cap, out: Path) -> None:
-    """An .npz: for each group of units, or each matrix, bool, true where it is kept."""
+    """An .npz: for each group of units, or each matrix, bool, true where it is kept.
+
+    Units are at the numbers that they had before any were removed, also in an earlier run.
+    """
     if out.suffix != ".npz":
         raise UserError(f"{out} is no name for masks", where=str(out), cure="a name that ends in .npz")
     if part.gates is not None:
-        arrays = {f"{g.group.kind}_{g.group.layer}": g.open.cpu().numpy() for g in part.gates.gates}
+        whole = _whole_shape(part.encoder)
+        arrays = {
+            f"{kind}_{layer}": np.isin(np.arange(whole[layer][kind != "heads"]), kept.numpy())
+            for (kind, layer), kept in _numbers(part).items()
+        }
     else:
         assert part.masks is not None
         pairs = zip(part.masks.paths, part.masks.masks, strict=True)
@@ -204,10 +219,11 @@ def _compact_objective(part: Cap) -> Any:
             "single weights were pruned: the encoder has no smaller shape",
             where="export",
             why="zeros are kept in place, and dense kernels multiply them too",
-            cure="--to masks, or --to transformers with --part objective.inner.encoder",
+            cure="--to sparse leaves the zeros out; or --to masks, or --to transformers with "
+            "--part objective.inner.encoder",
         )
     return made
 
 
-def _write_json(path: Path, table: Mapping[str, Any]) -> None:
+def write_json(path: Path, table: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n", encoding="utf-8")

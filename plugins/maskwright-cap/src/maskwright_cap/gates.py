@@ -12,6 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from maskwright.errors import UserError
+from maskwright.step import Step
+from maskwright_cap.choosing import next_open
+from maskwright_cap.layers import share_of
 from maskwright_torch.contracts import Group
 from maskwright_torch.inference import in_use
 
@@ -69,6 +72,35 @@ class Gates(nn.Module):
     def kinds(self) -> list[str]:
         return list(dict.fromkeys(gate.group.kind for gate in self.gates))
 
+    @property
+    def opened(self) -> list[Tensor]:
+        """For each gate bool (count,)."""
+        return [gate.open for gate in self.gates]  # type: ignore[misc]
+
+    def closed_at(self, share: float) -> dict[str, int]:
+        """Units of each kind that are closed at a share."""
+        return {
+            kind: share_of(sum(gate.group.count for gate in self.of_kind(kind)), share) for kind in self.kinds
+        }
+
+    def changes(self, before: float, share: float) -> bool:
+        """Whether another share asks for another number of units."""
+        return self.closed_at(before) != self.closed_at(share)
+
+    @torch.no_grad()
+    def prune(self, share: float, scores: list[Tensor], chooser: Any, floor: int, step: Step) -> int:
+        """Close the units that the chooser takes by `scores`, for each gate (count,); how many the floor held back."""
+        held_back = 0
+        for kind, closed in self.closed_at(share).items():
+            pairs = [(g, s) for g, s in zip(self.gates, scores, strict=True) if g.group.kind == kind]
+            own, opened = [normalised(score) for _, score in pairs], [gate.open for gate, _ in pairs]
+            least = floor if kind == "heads" else 0
+            now, lacking = next_open(chooser, own, opened, closed, least, step.fork(kind))
+            held_back += lacking
+            for (gate, _), value in zip(pairs, now, strict=True):
+                gate.open.copy_(value)
+        return held_back
+
     def kept(self) -> list[Tensor]:
         """int64: for every group of the encoder the units that are open, as `compact` wants them."""
         found = {(g.group.kind, g.group.layer): g.open.nonzero()[:, 0].cpu() for g in self.gates}
@@ -106,12 +138,8 @@ def importance(
                     gate.watched.requires_grad_()
                 loss = loss_of(batch, number)
                 if not bool(loss.isfinite()):
-                    raise UserError(
-                        f"the loss became {float(loss.detach())} while importance was measured",
-                        where=f"training items {batch['rows'][:3].tolist()} …",
-                        why="what is pruned by it would be arbitrary",
-                        cure="a lower lr, precision=fp32, or data without such items",
-                    )
+                    items = f"training items {batch['rows'][:3].tolist()} …"
+                    raise _no_numbers(f"the loss ({float(loss.detach())})", items)
                 found = torch.autograd.grad(
                     loss, [gate.watched for gate in watching if gate.watched is not None], allow_unused=True
                 )
@@ -122,7 +150,19 @@ def importance(
     finally:
         for gate in watching:
             gate.watched = None
+    for gate, total in zip(watching, sums, strict=True):
+        if not bool(total.isfinite().all()):
+            raise _no_numbers("a gradient", f"{gate.group.kind} of block {gate.group.layer}")
     return sums
+
+
+def _no_numbers(what: str, where: str) -> UserError:
+    return UserError(
+        f"{what} is no number while importance is measured",
+        where=where,
+        why="what is pruned by it would be arbitrary",
+        cure="a lower lr, precision=fp32, or data without such items",
+    )
 
 
 def magnitudes(gates: Gates, encoder: nn.Module) -> list[Tensor]:

@@ -32,7 +32,7 @@ def groups_of(encoder: Any) -> list[Group]:
     groups = list(encoder.prunable())
     for group in groups:
         for path in (*group.inputs, group.output):
-            linear_at(encoder, path)
+            refuse_frozen(linear_at(encoder, path), path)
     refuse_tied(encoder, {path for group in groups for path in (*group.inputs, group.output)})
     return groups
 
@@ -51,6 +51,17 @@ def linear_at(encoder: nn.Module, path: str) -> nn.Linear:
     )
 
 
+def refuse_frozen(layer: nn.Linear, path: str) -> None:
+    """Checkpoints leave frozen weights out, so what is pruned of them would be whole again when the run is read."""
+    if not layer.weight.requires_grad:
+        raise UserError(
+            f"{path} cannot be pruned: its weight is frozen",
+            where=f"{WHERE}, encoder",
+            why="a run keeps no frozen weights: it would end pruned in memory alone",
+            cure="train what is pruned, inner.trained_blocks=-1; or prune first, freeze afterwards",
+        )
+
+
 def refuse_tied(encoder: nn.Module, paths: set[str]) -> None:
     """A weight that another layer reads too would be pruned there as well."""
     owners: dict[int, list[str]] = {}
@@ -64,8 +75,3 @@ def refuse_tied(encoder: nn.Module, paths: set[str]) -> None:
                 why="what is pruned in one would be missing in the other",
                 cure="an encoder that does not tie them",
             )
-
-
-@torch.no_grad()
-def parameters_of(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())

@@ -6,7 +6,7 @@ and files hold W by its plain name, so the encoder can be taken without its mask
 multiplied into it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
@@ -55,8 +55,7 @@ class Masks(nn.Module):
 
     def __init__(self, encoder: Any, scored: bool) -> None:
         super().__init__()
-        paths = [path for group in encoder.prunable() for path in (*group.inputs, group.output)]
-        self.paths = list(dict.fromkeys(paths))
+        self.paths = paths_of(encoder)
         self.masks = nn.ModuleList()
         for path in self.paths:
             layer = linear_at(encoder, path)
@@ -65,6 +64,11 @@ class Masks(nn.Module):
             parametrize.register_parametrization(layer, "weight", _Masked(mask))
             layer.register_state_dict_post_hook(_plain_name)
             layer.register_load_state_dict_pre_hook(_stored_name)
+
+    @property
+    def kept(self) -> list[Tensor]:
+        """For each matrix bool, as the matrix."""
+        return [mask.keep for mask in self.masks]  # type: ignore[misc]
 
     @property
     def scores(self) -> list[nn.Parameter]:
@@ -110,6 +114,12 @@ class Masks(nn.Module):
             weight.mul_(mask.keep.to(weight.dtype))
 
 
+def paths_of(encoder: Any) -> list[str]:
+    """The linear maps of an encoder's blocks."""
+    paths = [path for group in encoder.prunable() for path in (*group.inputs, group.output)]
+    return list(dict.fromkeys(paths))
+
+
 def kept_above(scores: Tensor, threshold: float) -> Tensor:
     """bool, as `scores`: those above the threshold, or the few highest where hardly any are."""
     keep = scores > threshold
@@ -126,8 +136,3 @@ def _plain_name(layer: nn.Module, state: dict[str, Tensor], prefix: str, metadat
 def _stored_name(layer: nn.Module, state: dict[str, Tensor], prefix: str, *others: Any) -> None:
     if f"{prefix}weight" in state:
         state[f"{prefix}{STORED}"] = state.pop(f"{prefix}weight")
-
-
-def kept_share(masks: Sequence[Mask]) -> float:
-    total = sum(mask.keep.numel() for mask in masks)
-    return sum(int(mask.keep.sum()) for mask in masks) / max(total, 1)

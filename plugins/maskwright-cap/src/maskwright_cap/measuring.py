@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
+from safetensors.torch import save
 
 from maskwright.contracts import Dataset, Findings, items_of
 from maskwright.errors import UserError
 from maskwright.step import Step
-from maskwright_cap.pruned_sides import Sides, count_of, dense_bytes, in_blocks, sides_of
+from maskwright_cap.pruned_sides import Sides, count_of, in_blocks, plain_state, sides_of
+from maskwright_cap.sparse_files import without_zeros
 from maskwright_cap.sparse_maps import with_plain_maps, with_sparse_maps
 from maskwright_torch.inference import in_use, prepared
 
@@ -30,7 +32,7 @@ class Sparsity:
             gone = count_of(sides.dense) - count_of(sides.small)
             table, title = units_table(sides), "what is left of each block"
         else:
-            gone = sum(int((~mask.keep).sum()) for mask in sides.masks)
+            gone = sum(int((~keep).sum()) for keep in sides.kept)
             table, title = weights_table(sides), "what is left of each matrix"
         whole = count_of(sides.dense) + sides.beside
         held = int(getattr(subject, "held_back", 0))
@@ -62,8 +64,8 @@ def units_table(sides: Sides) -> list[dict[str, Any]]:
 
 def weights_table(sides: Sides) -> list[dict[str, Any]]:
     return [
-        {"matrix": number, "weights": mask.keep.numel(), "kept": round(float(mask.keep.double().mean()), 4)}
-        for number, mask in enumerate(sides.masks)
+        {"matrix": path, "weights": keep.numel(), "kept": round(float(keep.double().mean()), 4)}
+        for path, keep in zip(sides.paths, sides.kept, strict=True)
     ]
 
 
@@ -74,14 +76,20 @@ class SizeOnDisk:
 
     def evaluate(self, subject: Any, data: Dataset, step: Step) -> Findings:
         sides = sides_of(subject, "evaluator:size-on-disk")
-        dense = dense_bytes(sides.dense)
+        dense = len(save(plain_state(sides.dense)))
         values = {"dense_bytes": float(dense)}
+        state = plain_state(sides.small)
+        notes = []
         if not sides.has_shape:
-            return Findings(
-                values, notes=["single weights were pruned: the file holds their zeros, and is no smaller"]
-            )
-        pruned = dense_bytes(sides.small)
-        return Findings(values | {"pruned_bytes": float(pruned), "times_smaller": dense / max(pruned, 1)})
+            names = [f"{path}.weight" for path in sides.paths]
+            masked = {name: state[name] * keep.cpu() for name, keep in zip(names, sides.kept, strict=True)}
+            state = without_zeros(state | masked, names)
+            notes = [
+                "single weights were pruned: the small file is that of export --to sparse, without the zeros"
+            ]
+        pruned = len(save(state))
+        values |= {"pruned_bytes": float(pruned), "times_smaller": dense / max(pruned, 1)}
+        return Findings(values, notes=notes)
 
 
 class Latency:
@@ -92,8 +100,14 @@ class Latency:
 
     metrics: ClassVar[Metrics] = {"dense_ms": "min", "pruned_ms": "min", "times_faster": "max"}
 
-    def __init__(self, batch: int, rounds: int, warmup: int, threads: int) -> None:
-        self.batch, self.rounds, self.warmup, self.threads = batch, rounds, warmup, threads
+    def __init__(self, batch: int, rounds: int, warmup: int, threads: int, length: int = 0) -> None:
+        self.batch, self.rounds, self.warmup, self.threads, self.length = (
+            batch,
+            rounds,
+            warmup,
+            threads,
+            length,
+        )
 
     def evaluate(self, subject: Any, data: Dataset, step: Step) -> Findings:
         where = "evaluator:latency"
@@ -103,6 +117,8 @@ class Latency:
         if not items:
             raise UserError(f'the split "{split}" is empty', where=where, cure="data with items to encode")
         batch = prepared(sides.dense, sides.dense.prepare, items, step)
+        if self.length:
+            batch = of_length(batch, self.length, sides.dense)
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads or before)
         try:
@@ -117,7 +133,8 @@ class Latency:
             for word, took in (("dense", dense), (name, small))
         ]
         values = {"dense_ms": 1000 * dense, "pruned_ms": 1000 * small, "times_faster": dense / small}
-        title = f"{len(items)} items a batch, median of {self.rounds}, {device}, {used} threads"
+        size = f"{len(items)} items a batch" + (f" of {self.length} tokens each" if self.length else "")
+        title = f"{size}, median of {self.rounds}, {device}, {used} threads"
         notes = self._notes(sides)
         return Findings(values, tables={title: table}, notes=notes)
 
@@ -151,3 +168,27 @@ class Latency:
         return [
             f"{share:.1%} of the blocks is gone: that alone would make it {1 / (1 - share):.2f} times as fast"
         ]
+
+
+def of_length(batch: Any, length: int, encoder: Any) -> Any:
+    """A batch of tokens in which each row has so many: its own, from the beginning again where they end."""
+    where = "evaluator:latency, setting length"
+    if "tokens" not in batch or "real" not in batch:
+        raise UserError(
+            f"{type(encoder).__name__} reads no tokens",
+            where=where,
+            cure="length=0: items as the data have them",
+        )
+    limit = encoder.space.grid[0]
+    if length > limit:
+        raise UserError(
+            f"length = {length}, and the encoder reads {limit} tokens at most",
+            where=where,
+            cure=f"at most {limit}; 0: items as the data have them",
+        )
+    own = batch["real"].sum(dim=1, keepdim=True).clamp(min=1)
+    places = torch.arange(length, device=own.device) % own
+    return {
+        name: tensor.gather(1, places) if tensor.shape == batch["tokens"].shape else tensor
+        for name, tensor in batch.items()
+    }

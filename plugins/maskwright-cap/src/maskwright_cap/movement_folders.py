@@ -6,6 +6,7 @@ of transformers makes an encoder of. Which method was used stands in config.json
 
 import importlib
 import json
+import math
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -34,8 +35,8 @@ METHODS = ("topK", "threshold", "sigmoied_threshold")
 """As config.json spells them: a share of each matrix; scores above a number; their sigmoid above it."""
 
 
-def from_movement(path: Path, *, threshold: float = 0.0, method: str = "") -> tuple[Any, Any]:
-    """`threshold`: the final one of that training; for topK the share of the weights that is kept."""
+def from_movement(path: Path, *, threshold: float | None = None, method: str = "") -> tuple[Any, Any]:
+    """`threshold`: the final one of that training, which must be given; for topK the share that is kept."""
     config = read_table(_file(path, CONFIG), "copy the folder again")
     plain = multiplied(_weights(path), method or str(config.get(METHOD)), threshold, str(path))
     told = {name: value for name, value in config.items() if name not in (METHOD, "mask_init", "mask_scale")}
@@ -50,7 +51,7 @@ def from_movement(path: Path, *, threshold: float = 0.0, method: str = "") -> tu
     return _moved(params, folder.absolute(), path.absolute()), part
 
 
-def multiplied(state: Mapping[str, Tensor], method: str, threshold: float, where: str) -> State:
+def multiplied(state: Mapping[str, Tensor], method: str, threshold: float | None, where: str) -> State:
     """The weights times their masks, without the scores; all other tensors as they are."""
     scores = {name.removesuffix(SCORES): s for name, s in state.items() if name.endswith(f".{SCORES}")}
     if not scores:
@@ -59,7 +60,7 @@ def multiplied(state: Mapping[str, Tensor], method: str, threshold: float, where
             where=where,
             cure="--from transformers reads a plain folder; its zeros stay zeros",
         )
-    _require_threshold(method, threshold, where)
+    limit = _threshold(method, threshold, where)
     made = {name: tensor.clone() for name, tensor in state.items() if not name.endswith(f".{SCORES}")}
     for name, score in scores.items():
         weight = made.get(f"{name}weight")
@@ -71,7 +72,7 @@ def multiplied(state: Mapping[str, Tensor], method: str, threshold: float, where
                 why=f"scores are {tuple(score.shape)}, weights {shape}",
                 cure="a folder in which each weight has a score of its own",
             )
-        made[f"{name}weight"] = weight * kept(score, method, threshold).to(weight.dtype)
+        made[f"{name}weight"] = weight * kept(score, method, limit).to(weight.dtype)
     return made
 
 
@@ -86,7 +87,7 @@ def kept(score: Tensor, method: str, threshold: float) -> Tensor:
     return kept_above(score if method == "threshold" else score.sigmoid(), threshold)
 
 
-def _require_threshold(method: str, threshold: float, where: str) -> None:
+def _threshold(method: str, given: float | None, where: str) -> float:
     if method not in METHODS:
         raise UserError(
             f"the masks of {where} were made by {method!r}",
@@ -94,16 +95,19 @@ def _require_threshold(method: str, threshold: float, where: str) -> None:
             why=f"masks are made from scores by {', '.join(METHODS)}",
             cure=f"if config.json is wrong, name the method:  --set method={METHODS[0]}",
         )
-    if method != "threshold" and not 0 < threshold <= 1:
-        means = (
-            "the share of the weights that is kept" if method == "topK" else "what sigmoid(score) must exceed"
-        )
+    means, fits = {
+        "topK": ("the share of the weights that is kept, above 0 and at most 1", lambda t: 0 < t <= 1),
+        "threshold": ("a number that scores must exceed", math.isfinite),
+        "sigmoied_threshold": ("what sigmoid(score) must exceed, between 0 and 1", lambda t: 0 < t < 1),
+    }[method]
+    if given is None or not fits(given):
         raise UserError(
-            f"threshold = {threshold:g} is none for {method}",
+            f"{method} needs a threshold" if given is None else f"threshold = {given:g} is none for {method}",
             where=where,
-            why=f"there it is {means}, above 0 and at most 1, and no file of the folder tells it",
+            why=f"there it is {means}; no file of the folder tells it",
             cure="the final threshold of that training:  --set threshold=0.1",
         )
+    return given
 
 
 def _weights(folder: Path) -> State:

@@ -4,11 +4,11 @@ import itertools
 from typing import Any, Literal
 
 from maskwright.catalogue import catalogue
-from maskwright.params import is_params, params, setting, slot
+from maskwright.params import fields_of, is_params, params, setting, slot
 
 _SHAPES = "pruned criterion per importance_items importance_batch floor update_every scope score_lr penalty"
 _LOSSES = "task kd kd_temperature pool bank_share bank_batch snapshots snapshot_every"
-_OUT, _IN = "maskwright_cap.exporting", "maskwright_cap.importing"
+_OUT, _IN, _SPARSE = "maskwright_cap.exporting", "maskwright_cap.importing", "maskwright_cap.sparse_files"
 
 
 @params
@@ -48,10 +48,13 @@ class Cap:
         "masker",
         default="lowest",
         needs={"torch"},
+        refuses={"per-row", "inexact-count"},
         help="what goes, given the scores; random: whatever they are",
     )
     per: Literal["batch", "example"] = setting(
-        "batch", help="first-order: absolute gradient of each batch (CAP), or of each example (Michel et al.)"
+        "batch",
+        help="first-order: absolute gradient of each batch (CAP), or of each example (Michel et al.), where the "
+        "loss is a mean over rows: a contrast mixes them",
     )
     importance_items: int = setting(0, ge=0, help="training items that importance is measured on; 0: all")
     importance_batch: int = setting(32, ge=1, help="items of one gradient there")
@@ -100,8 +103,6 @@ class Cap:
         0, ge=0, help="steps between snapshots; 0: one before each pruning, of weights one an epoch"
     )
 
-    default_pipeline = ""
-
     def tags(self):
         return {"stateful"} | ({"whole-batch"} if self._contrasts() else set())
 
@@ -111,8 +112,10 @@ class Cap:
             yield "criterion", f'{self.criterion} scores single weights: pruned = "weights"'
         if self.criterion == "first-order" and self.pruned == "weights":
             yield "criterion", 'first-order scores heads and neurons; of weights: "magnitude" or "movement"'
-        if self.penalty and self.criterion != "soft-movement":
-            yield "penalty", f'is for criterion = "soft-movement"; {self.criterion} has none'
+        if self.pretrained is not None and "pre" not in self._contrasts():
+            yield "pretrained", "is what prc holds on to, and that is off: prc = true, or no pretrained"
+        yield from self._check_idle()
+        yield from self._check_encoder()
         if self.teacher is None:
             yield from (
                 (name, 'needs a teacher:  teacher = { use = "from-run", run = RUN, part = "objective" }')
@@ -121,6 +124,40 @@ class Cap:
             )
         yield from self._check_sparsity()
         yield from self._check_chooser()
+
+    def _check_idle(self):
+        """Settings that were given another value than their own and change nothing."""
+        weights, learned = self.pruned == "weights", self.criterion in ("movement", "soft-movement")
+        idle = {}
+        if self.criterion != "first-order":
+            why = f'is for criterion = "first-order"; {self.criterion} measures no gradients'
+            idle |= dict.fromkeys(("per", "importance_items", "importance_batch"), why)
+        if self.pruned in ("weights", "neurons") and self.floor:  # 0 asks for nothing
+            idle["floor"] = f"is of heads; {self.pruned} alone are pruned"
+        if not weights:
+            idle["scope"] = (
+                f'is for pruned = "weights"; units of all blocks are compared, found {self.pruned}'
+            )
+        if not learned:
+            idle["score_lr"] = (
+                f"is for scores that are learned (movement, soft-movement); {self.criterion} has none"
+            )
+        if self.criterion != "soft-movement":
+            idle["penalty"] = f'is for criterion = "soft-movement"; {self.criterion} has none'
+        fields = fields_of(type(self))
+        yield from ((name, why) for name, why in idle.items() if getattr(self, name) != fields[name].default)
+
+    def _check_encoder(self):
+        """The planner sees what the inner objective provides, and not what its encoder does."""
+        encoder = getattr(self.inner, "encoder", None)
+        listed = catalogue().of_class(type(encoder)) if is_params(encoder) else None
+        if listed is not None and "prunable" not in listed.component.provides:
+            fitting = [x.name for x in catalogue().of_kind("encoder") if "prunable" in x.component.provides]
+            yield (
+                "inner",
+                f"{listed.reference} does not say what can be pruned of it (tag prunable)  "
+                f"Fits: {', '.join(fitting) or 'nothing that is installed'}",
+            )
 
     def _check_sparsity(self):
         if not is_params(self.sparsity):
@@ -178,7 +215,12 @@ class Cap:
         words = {"pre": "prc", "snap": "snc", "fine": "fic"}
         contrasts = {
             bank: BankContrast(
-                words[bank], self.unsupervised, self.supervised, self.temperature, self.extra, self.reduction
+                name=words[bank],
+                unsupervised=self.unsupervised,
+                supervised=self.supervised,
+                temperature=self.temperature,
+                extra=self.extra,
+                reduction=self.reduction,
             )
             for bank in self._contrasts()
         }
@@ -187,11 +229,20 @@ class Cap:
 
     @classmethod
     def exports(cls):
-        return {"compact": f"{_OUT}:to_compact", "masks": f"{_OUT}:to_masks", "onnx": f"{_OUT}:to_onnx"}
+        return {
+            "compact": f"{_OUT}:to_compact",
+            "sparse": f"{_SPARSE}:to_sparse",
+            "masks": f"{_OUT}:to_masks",
+            "onnx": f"{_OUT}:to_onnx",
+        }
 
     @classmethod
     def imports(cls):
-        return {"compact": f"{_IN}:from_compact", "movement": "maskwright_cap.movement_folders:from_movement"}
+        return {
+            "compact": f"{_IN}:from_compact",
+            "sparse": f"{_SPARSE}:from_sparse",
+            "movement": "maskwright_cap.movement_folders:from_movement",
+        }
 
     @classmethod
     def offers(cls):

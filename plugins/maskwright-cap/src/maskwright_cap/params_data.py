@@ -14,7 +14,9 @@ class TopicAttributes:
     topics: int = setting(12, ge=2, le=1000, help="topics, each with a chain through words of its own")
     attributes: int = setting(4, ge=2, le=100, help="attributes, each with words of its own")
     length: int = setting(24, ge=4, help="words of a sentence")
-    noise: float = setting(0.2, ge=0, le=1, help="share of words that are any word of their kind")
+    noise: float = setting(
+        0.2, ge=0, le=1, help="share of words out of order: any word of the topic, or of any attribute"
+    )
     count: int = setting(20000, ge=1, help="training sentences")
     test_count: int = setting(1000, ge=1, help="test sentences")
     language: int = setting(

@@ -51,7 +51,10 @@ class SizeOnDisk:
 class Latency:
     """Time of a batch, dense beside compact or, of single weights, sparse: measured now, so never the same twice."""
 
-    batch: int = setting(8, ge=1, help="items encoded at a time; their lengths are those of the data")
+    batch: int = setting(8, ge=1, help="items encoded at a time")
+    length: int = setting(
+        0, ge=0, help="tokens of each item, cut or repeated to that; 0: as the data have them"
+    )
     rounds: int = setting(20, ge=1, help="timed batches of each encoder, whose median counts")
     warmup: int = setting(3, ge=0, help="batches before these")
     threads: int = setting(1, ge=0, help="threads of torch; 0: as many as it uses")
@@ -59,7 +62,7 @@ class Latency:
     def build(self):
         from maskwright_cap.measuring import Latency as Built
 
-        return Built(self.batch, self.rounds, self.warmup, self.threads)
+        return Built(self.batch, self.rounds, self.warmup, self.threads, self.length)
 
     @classmethod
     def example(cls):

@@ -17,6 +17,7 @@ _RECIPES = {
     "cap-topics": "the same on generated sentences, where what is forgotten can be asked for",
     "cap-experiment": "experiment: what contrast keeps that loss-only pruning forgets",
     "cap-experiment-curve": "experiment: the same, by how much is pruned",
+    "cap-experiment-questions": "experiment: the same on bank customers' questions, given by path",
 }
 
 

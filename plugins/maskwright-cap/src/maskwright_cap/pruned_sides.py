@@ -4,12 +4,11 @@ from typing import Any
 
 import attrs
 import torch
-from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
 from maskwright.errors import UserError
 from maskwright_cap.cap import Cap
-from maskwright_cap.masks import Mask
+from maskwright_cap.masks import paths_of
 from maskwright_cap.teachers import encoder_inside
 from maskwright_torch.part import State
 
@@ -20,16 +19,17 @@ class Sides:
 
     dense: Any
     small: Any
-    """Of masked weights the dense encoder itself: it has no smaller shape."""
-    masks: tuple[Mask, ...] = ()
+    """Of single weights the dense encoder itself: it has no smaller shape."""
+    kept: tuple[Tensor, ...] = ()
+    """Of single weights: bool, as each matrix."""
     paths: tuple[str, ...] = ()
-    """Of the maps under the masks."""
+    """Of these matrices' maps."""
     beside: int = 0
     """Parameters of the whole model that are not in the encoder, such as a head."""
 
     @property
     def has_shape(self) -> bool:
-        return not self.masks
+        return not self.kept
 
 
 def sides_of(subject: Any, where: str) -> Sides:
@@ -40,10 +40,14 @@ def sides_of(subject: Any, where: str) -> Sides:
     if isinstance(subject, Cap):
         if subject.gates is None:
             assert subject.masks is not None
-            masks, paths = tuple(subject.masks.masks), tuple(subject.masks.paths)
-            return Sides(encoder, encoder, masks, paths, beside)  # type: ignore[arg-type]
+            return Sides(encoder, encoder, tuple(subject.masks.kept), tuple(subject.masks.paths), beside)
         return Sides(_without_gates(encoder), subject.compacted(), beside=beside)
     if hasattr(encoder, "widened"):
+        if encoder.shape == getattr(encoder, "whole", None):
+            paths = tuple(paths_of(encoder))
+            kept = tuple(encoder.get_submodule(path).weight.detach() != 0 for path in paths)
+            if not all(bool(one.all()) for one in kept):
+                return Sides(encoder, encoder, kept, paths, beside)  # zeros that stand in its own weights
         return Sides(encoder.widened(), encoder, beside=beside)
     raise UserError(
         f"{type(encoder).__name__} does not say what was pruned of it",
@@ -71,11 +75,6 @@ def in_blocks(encoder: Any) -> int:
     return sum(
         p.numel() for name, p in encoder.named_parameters() if 1 <= encoder.layer_of(name) <= encoder.depth
     )
-
-
-def dense_bytes(encoder: nn.Module) -> int:
-    """Size of its weights as a file."""
-    return len(save(plain_state(encoder)))
 
 
 def plain_state(module: nn.Module) -> State:

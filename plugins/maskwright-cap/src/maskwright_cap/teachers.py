@@ -1,5 +1,6 @@
 """Teachers and pre-trained encoders, and what makes one unfit: another task, tokenizer or width, no training."""
 
+import math
 import warnings
 from typing import Any
 
@@ -11,6 +12,7 @@ from maskwright_cap.layers import WHERE
 from maskwright_torch.batches import collate
 from maskwright_torch.features import Pool
 from maskwright_torch.inference import in_use
+from maskwright_torch.noise import permutation
 from maskwright_torch.visit import Visit
 
 ASKED = 512
@@ -82,25 +84,41 @@ def check_reads(held: Any, student: Any, visit: Visit, setting: str) -> None:
 
 def _has_learned(teacher: Any, visit: Visit) -> None:
     """A teacher that was never fine-tuned does not know the labels of the items it is to be learned from."""
-    right = seen = 0
-    counts: dict[int, int] = {}
+    # Drawn, because items that are sorted by their labels begin with one class.
+    places = permutation(visit.step.stream("teacher"), visit.length)[:ASKED].tolist()
+    said, labels = [], []
     with in_use(teacher):
-        for batch in visit.batches(list(range(min(visit.length, ASKED))), 64):
+        for batch in visit.batches(places, 64):
             label = batch.get("label")
             if label is None or label.is_floating_point():
                 return
-            right += int((teacher.logits(batch).argmax(dim=1) == label).sum())
-            seen += len(label)
-            for one in label.tolist():
-                counts[one] = counts.get(one, 0) + 1
-    most = max(counts.values())
-    if len(counts) > 1 and right <= most:
+            said.append(teacher.logits(batch).argmax(dim=1).cpu())
+            labels.append(label.cpu())
+    right, needed, most = hits_needed(torch.cat(said), torch.cat(labels))
+    if most < len(places) and right < needed:
         raise UserError(
             "the teacher was not fine-tuned for this task",
             where=f"{WHERE}, setting teacher",
-            why=f"it names {right} of {seen} training labels, always the most frequent one would be {most}",
+            why=f"it names {right} of {len(places)} training labels, always the most frequent one would be {most}, "
+            f"and chance explains fewer than {needed}",
             cure='fine-tune it first, objective = { use = "classify", … } on the same data, and take that run',
         )
+
+
+def hits_needed(said: Tensor, labels: Tensor) -> tuple[int, int, int]:
+    """(labels that were named, how many are no chance, items of the most frequent label); both int64 (N,).
+
+    More than always naming the most frequent label, and three deviations more than the same answers dealt out to the
+    items at random. Whatever that is of few items, to name all of them is enough.
+    """
+    count, most = len(labels), int(labels.unique(return_counts=True)[1].max())
+    same = (said[:, None] == labels).double()
+    # Mean and variance of the sum of same[i, order(i)] over all orders.
+    apart = same - same.mean(dim=0) - same.mean(dim=1, keepdim=True) + same.mean()
+    chance = float(same.mean()) * count
+    deviation = math.sqrt(float(apart.square().sum()) / max(count - 1, 1))
+    needed = max(most + 1, math.ceil(chance + 3 * deviation))
+    return int((said == labels).sum()), min(needed, count), most
 
 
 def require_classes(labels: Tensor) -> None:
@@ -110,8 +128,8 @@ def require_classes(labels: Tensor) -> None:
         warnings.warn("the items have no classes as labels: the supervised contrasts are off", stacklevel=2)
     if len(known) == 1:
         raise UserError(
-            f"all training items have the label {int(known[0])}",
+            f"all items in the banks have the label {int(known[0])}",
             where=f"{WHERE}, setting supervised",
             why="the supervised contrast would pull all of them together",
-            cure="supervised=0, or data with more classes",
+            cure="bank_share=1 if other items have other labels; else supervised=0, or data with more classes",
         )

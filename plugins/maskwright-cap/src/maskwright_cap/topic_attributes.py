@@ -113,7 +113,7 @@ class TopicAttributes:
 def sentences(
     language: Language, topic: np.ndarray, attribute: np.ndarray, length: int, noise: float, draws: Any
 ) -> np.ndarray:
-    """int16 (items, length); a share `noise` of the words is any word of its kind."""
+    """int16 (items, length); of a share `noise` any word of the topic, or of any attribute."""
     used, after = language.chains()
     count, each = len(topic), language.attribute_words
     words = np.empty((count, length), np.int16)

@@ -18,7 +18,7 @@ from maskwright.charts import Series, line_chart
 from maskwright.contracts import Dataset, Figure, Findings
 from maskwright.errors import UserError
 from maskwright.step import Step
-from maskwright_meta.adapting import WHERE, Budget, Head, fine_tuned, objective_for
+from maskwright_meta.adapting import WHERE, Budget, Head, fine_tuned, objective_for, rates_for
 from maskwright_meta.episode_order import tasks_in
 from maskwright_torch.contracts import ROWS
 from maskwright_torch.inference import in_use, prepared
@@ -83,8 +83,13 @@ class AdaptationCurve:
         )
 
     def _task(self, subject: Any, name: str, items: Sequence[Any], step: Step) -> list[Point]:
+        if not items:
+            raise UserError(
+                f"the task {name} has no items in {self.split}", where=WHERE, cure="leave it out of the data"
+            )
         labels = np.array([int(item["label"]) for item in items])
         objective = objective_for(subject, name, int(labels.max()) + 1, self.head, step)
+        rates = rates_for(subject, objective, self.budget.rate)
         found = []
         for shots in self.shots:
             for seed in range(self.seeds):
@@ -94,7 +99,9 @@ class AdaptationCurve:
                         prepared(objective, objective.prepare, [items[n] for n in part], step)
                         for part in (known, asked)
                     )
-                    predicted = fine_tuned(objective, support, query, self.budget, self.head, step.at(seed))
+                    predicted = fine_tuned(
+                        objective, support, query, self.budget, rates, self.head, step.at(seed)
+                    )
                 right = torch.from_numpy(labels[asked])
                 accuracy = tuple(float((one == right).double().mean()) for one in predicted)
                 found.append(Point(name, shots, seed, len(query[ROWS]), accuracy))
@@ -108,6 +115,12 @@ class AdaptationCurve:
         order = draws.argsort(stable=True).numpy()
         if shots == 0:
             half = len(order) // 2
+            if not half:
+                raise UserError(
+                    f"the task {name} has one item only: none to learn from and another to judge by",
+                    where=WHERE,
+                    cure="leave it out of the data",
+                )
             return order[half:].tolist(), order[: min(half, self.most or half)].tolist()
         known: list[int] = []
         for label in sorted(set(labels.tolist())):

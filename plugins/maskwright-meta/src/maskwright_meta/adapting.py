@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from maskwright.errors import UserError
 from maskwright.step import Step
 from maskwright_meta.episode_order import family_of
-from maskwright_meta.inner_optimisers import InnerOptimiser, Name
+from maskwright_meta.inner_optimisers import InnerOptimiser, Name, Rate
 from maskwright_meta.prototypes import with_prototypes
 from maskwright_torch.classify import Classify
 from maskwright_torch.contracts import Batch
@@ -85,27 +85,61 @@ def _own(subject: Any, task: str) -> Any:
 
 @attrs.frozen
 class Budget:
-    """How a task is learned: full-batch steps at one rate."""
+    """How a task is learned: full-batch steps."""
 
     steps: Sequence[int]
     """Rising numbers of steps after which it is judged."""
-    rate: float
+    rate: float | Literal["learned"]
     optimiser: Name = "sgd"
 
 
+def rates_for(subject: Any, objective: nn.Module, rate: float | Literal["learned"]) -> dict[str, Rate]:
+    """Name of each weight that is fine-tuned -> its rate; UserError where there is none.
+
+    That is what was trained; at learned rates, what inner steps changed.
+    """
+    weights = {name: p for name, p in named(objective).items() if p.requires_grad}
+    if rate != "learned":
+        found: dict[str, Rate] = dict.fromkeys(weights, rate)
+    elif hasattr(subject, "rates"):
+        keys = {id(p): key for key, p in named(subject.tasks).items()}
+        own = {name: keys.get(id(p), "") for name, p in weights.items()}
+        found = {name: subject.rates(key).detach() for name, key in own.items() if key in subject.rates}
+    else:
+        raise UserError(
+            f"{type(subject).__name__} has no learned rates",
+            where=f"{WHERE}, rate",
+            cure="rate=0.1, or judge an objective:meta with learn_rate = true",
+        )
+    if not found:
+        raise UserError(
+            "there is no weight to fine-tune: all of them are frozen",
+            where=WHERE,
+            cure="head=fresh or head=prototypes: a new head is always learned",
+        )
+    return found
+
+
 def fine_tuned(
-    objective: Any, support: Batch, query: Batch, budget: Budget, head: Head, step: Step
+    objective: Any,
+    support: Batch,
+    query: Batch,
+    budget: Budget,
+    rates: Mapping[str, Rate],
+    head: Head,
+    step: Step,
 ) -> list[Tensor]:
-    """int64 (B,): the labels predicted for the query after each number of steps. The objective stays as it was."""
+    """int64 (B,): the labels predicted for the query after each number of steps. The objective stays as it was.
+
+    `rates`: of the weights that are learned; the others stay.
+    """
     scores = Scores(objective)
-    theta: dict[str, Tensor] = {
-        name: p.detach().clone().requires_grad_() for name, p in named(objective).items()
-    }
+    theta: dict[str, Tensor] = {name: p.detach().clone() for name, p in named(objective).items()}
     if head == "prototypes":
         own = {name: name for name in theta}
         with torch.no_grad():
             theta = with_prototypes(objective, theta, own, support, step)
-        theta = {name: tensor.detach().requires_grad_() for name, tensor in theta.items()}
+    theta = {name: tensor.detach().requires_grad_(name in rates) for name, tensor in theta.items()}
     optimiser = InnerOptimiser(budget.optimiser)
     found = []
     for number in range(budget.steps[-1] + 1):
@@ -114,7 +148,7 @@ def fine_tuned(
                 outer = {f"objective.{name}": tensor for name, tensor in theta.items()}
                 found.append(call(scores, outer, query).argmax(dim=1).cpu())
         if number < budget.steps[-1]:
-            theta = _stepped(objective, theta, support, optimiser, budget.rate, step)
+            theta = _stepped(objective, theta, support, optimiser, rates, step)
     return found
 
 
@@ -123,17 +157,17 @@ def _stepped(
     theta: Mapping[str, Tensor],
     batch: Batch,
     optimiser: InnerOptimiser,
-    rate: float,
+    rates: Mapping[str, Rate],
     step: Step,
 ) -> dict[str, Tensor]:
     copies = {name: buffer.clone() for name, buffer in objective.named_buffers()}
     with torch.enable_grad():
         loss = call(objective, {**theta, **copies}, batch, step).value
-        gradients = torch.autograd.grad(loss, list(theta.values()), allow_unused=True)
+        gradients = torch.autograd.grad(loss, [theta[name] for name in rates], allow_unused=True)
     with torch.no_grad():
-        return {
-            name: tensor
-            if gradient is None
-            else optimiser.stepped(name, tensor, gradient, rate).requires_grad_()
-            for (name, tensor), gradient in zip(theta.items(), gradients, strict=True)
+        changed = {
+            name: optimiser.stepped(name, theta[name], gradient, rate).requires_grad_()
+            for (name, rate), gradient in zip(rates.items(), gradients, strict=True)
+            if gradient is not None
         }
+    return {**theta, **changed}

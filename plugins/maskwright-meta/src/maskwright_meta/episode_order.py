@@ -61,6 +61,17 @@ def sizes_of(tasks: Mapping[str, tuple[int, int]]) -> dict[str, int]:
     return sizes
 
 
+def class_counts(about: Mapping[str, Any]) -> dict[str, int]:
+    """Task -> number of its classes, of those whose data say so."""
+    own = {task: len(names) for task, names in about.get("classes_of", {}).items()}
+    for name, inner in about.get("sets", {}).items():
+        told = class_counts(inner)
+        own |= {f"{name}/{task}": count for task, count in told.items()}
+        if not told and "classes" in inner:
+            own[name] = len(inner["classes"])
+    return own
+
+
 @attrs.frozen
 class EpisodeOrder:
     """Places of items as `maskwright_torch.batches.Order` gives them, but by task."""
@@ -125,7 +136,7 @@ def episode_order(
     """UserError where an episode could ask a task for more items than it has."""
     chunk = layout.rows_of_chunk(batch)
     check_sizes(tasks, chunk * layout.chunks, replacement)
-    check_held_out(episode, len(sampler.chances))
+    check_held_out(episode, sampler)
     families: dict[str, list[tuple[int, int]]] = {}
     for name, place in tasks.items():
         families.setdefault(family_of(name), []).append(place)
@@ -133,14 +144,27 @@ def episode_order(
     return EpisodeOrder(step, members, sampler, layout, episode, chunk, replacement)
 
 
-def check_held_out(episode: Episode, tasks: int) -> None:
+def check_held_out(episode: Episode, sampler: TaskSampler) -> None:
     """UserError where there is nothing to hold out from."""
-    if episode == "held-out" and tasks < 2:
+    drawn = sum(chance > 0 for chance in sampler.chances)
+    if episode == "held-out" and drawn < 2:
         raise UserError(
             "there is one task only, and none to hold out from it",
             where='objective:meta, episode = "held-out"',
-            why="the loss after the inner steps is of a task that they have not seen",
+            why="the loss after the inner steps is of a task that they have not seen"
+            + (", and a task of weight 0 is never drawn" if drawn < len(sampler.chances) else ""),
             cure='episode = "same", or a further task',
+        )
+
+
+def check_enough(count: int, wanted: int) -> None:
+    """UserError where plain data do not fill an episode."""
+    if count < wanted:
+        raise UserError(
+            f"the data has {count} items, and an episode takes {wanted}",
+            where="data",
+            why="an episode holds no item twice",
+            cure="a smaller batch, a smaller deepest, or more data",
         )
 
 

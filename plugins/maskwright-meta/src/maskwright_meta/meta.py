@@ -5,7 +5,6 @@ rows. At depth k the first k chunks of an episode make inner steps, and the loss
 depth 0 all rows are the rest: plain training on all tasks at once; with a single objective its very loss.
 """
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,14 +16,24 @@ from maskwright.contracts import Dataset
 from maskwright.errors import UserError, did_you_mean
 from maskwright.step import Step
 from maskwright_meta.adapted import adapted_keys
-from maskwright_meta.episode_order import check_held_out, check_untold, episode_order, sizes_of, tasks_in
+from maskwright_meta.episode_order import (
+    check_enough,
+    check_held_out,
+    check_untold,
+    class_counts,
+    episode_order,
+    family_of,
+    sizes_of,
+    tasks_in,
+)
 from maskwright_meta.layout import Layout
-from maskwright_meta.memory import check_room, held_bytes, tensors_in
+from maskwright_meta.params_objectives import whole
+from maskwright_meta.prototypes import classifies
 from maskwright_meta.rates import LearnedRates
-from maskwright_meta.recompute import default_draws, put_draws
 from maskwright_meta.sampling import Episode, Sampling, TaskSampler
 from maskwright_meta.simulation import Adaptation, Simulation
 from maskwright_meta.task_batches import TASK, PrepareTasks, rows_of_task
+from maskwright_meta.trial import try_deepest, try_memory, try_second_derivatives
 from maskwright_meta.unroll import Exploded, Inner
 from maskwright_torch.batches import Order
 from maskwright_torch.contracts import ROWS, Batch, Loss
@@ -69,16 +78,27 @@ class Meta(Part):
                     why="what holds the tasks has something of that name itself",
                     cure=f'give it another, such as as = "{name}-task"',
                 )
+        if adaptation.prototypes and not any(map(classifies, tasks.values())):
+            raise UserError(
+                "no task has classes that prototypes could be of",
+                where='objective:meta, heads = "prototypes"',
+                why=f"the tasks are {', '.join(tasks)}",
+                cure='heads = "own", or a task of objective:classify',
+            )
         self.tasks = nn.ModuleDict(tasks)
         self.depth, self.episodes, self.inner, self.adaptation = depth, episodes, inner, adaptation
         self.names = tuple(tasks)
         self.chunk: int | None = None
         """Rows of a chunk, known from when the engine has asked for the order of batches."""
-        self._has_tried = False
+        self._said: list[str] = []
+        """What the log says of the data."""
+        self._spent = (0, 0, 0)
+        """Total of the run, updates that are counted, what they took."""
+        self.has_tried = False
+        """Whether a backward pass has shown that all parts have second derivatives."""
         prepares: list[Any] = [objective.prepare for objective in tasks.values()]
         if len(tasks) > 1:
-            alike = dict.fromkeys(tasks, 1)
-            sampler = TaskSampler.of(episodes.sampling, alike, episodes.power, episodes.weights)
+            sampler = self._sampler(dict.fromkeys(tasks, 1))
             self.prepare: Any = PrepareTasks(
                 self.names, tuple(prepares), sampler, episodes.kind, episodes.layout
             )
@@ -94,26 +114,43 @@ class Meta(Part):
 
     def order(self, step: Step, data: Dataset, split: str, batch: int) -> Any:
         """Which items make up each batch: by task where the data know of tasks, else the engine's walk."""
-        layout, found = self.episodes.layout, tasks_in(data, split)
+        layout, kind, found = self.episodes.layout, self.episodes.kind, tasks_in(data, split)
         if found:
             self._match(sizes_of(found))
-            sampler = TaskSampler.of(
-                self.episodes.sampling, sizes_of(found), self.episodes.power, self.episodes.weights
-            )
-            made = episode_order(
-                step, found, sampler, layout, self.episodes.kind, batch, self.episodes.replacement
-            )
+            self._said = self._about_heads(data.about(split))
+            sampler = self._sampler(sizes_of(found))
+            made = episode_order(step, found, sampler, layout, kind, batch, self.episodes.replacement)
             self._use_chunk(made.chunk)
             return made
-        check_held_out(self.episodes.kind, len(self.names))
+        check_held_out(kind, self._sampler(dict.fromkeys(self.names, 1)))
+        count = data.length(split)
         if len(self.names) == 1 and layout.deepest == 0:
-            return Order(step, data.length(split), batch)
+            return Order(step, count, min(batch, count))
+        rows = layout.rows_of_chunk(batch)
         if layout.deepest:
             check_untold(data, split, step)
-        rows = layout.rows_of_chunk(batch)
+            check_enough(count, rows * layout.chunks)
         self._use_chunk(rows)
         # The loss after the inner steps is of other items than these are.
-        return Order(step, data.length(split), batch, rows * layout.chunks, whole=layout.deepest > 0)
+        return Order(step, count, batch, rows * layout.chunks, whole=layout.deepest > 0)
+
+    def _sampler(self, sizes: Mapping[str, int]) -> TaskSampler:
+        """p(T) of tasks with so many items."""
+        return TaskSampler.of(self.episodes.sampling, sizes, self.episodes.power, self.episodes.weights)
+
+    def _about_heads(self, about: Mapping[str, Any]) -> list[str]:
+        """What to say of tasks with unlike numbers of classes under one head."""
+        if self.adaptation.prototypes:
+            return []
+        shared: dict[str, dict[str, int]] = {}
+        for task, count in class_counts(about).items():
+            shared.setdefault(family_of(task) if len(self.names) > 1 else self.names[0], {})[task] = count
+        return [
+            f"tasks of {', '.join(map(str, sorted(set(own.values()))))} classes share the head of {name}, so that a "
+            'class means something else in each: give each task an objective, or heads = "prototypes"'
+            for name, own in shared.items()
+            if len(set(own.values())) > 1
+        ]
 
     def _use_chunk(self, rows: int) -> None:
         self.chunk = rows
@@ -165,36 +202,37 @@ class Meta(Part):
     @property
     def notices(self) -> list[str]:
         """What the log says before training."""
+        said = list(self._said)
         if self.episodes.layout.deepest == 0:
-            return []
-        said = []
+            return said
         if self.inner.takes_second_derivatives:
             said.append(
                 "second-order inner steps use torch's plain attention (SDPBackend.MATH): the faster kernels have no "
                 "second derivative; bf16 costs them accuracy"
             )
-        if self.adaptation.rate == 0:
+        if self.adaptation.rate == 0 and not self.adaptation.learned:
             said.append("inner_rate is 0: inner steps change nothing, this is plain training on all tasks")
         return said
 
     def spent(self, step: Step) -> int:
-        """Gradient evaluations of the updates before `step`: a backward pass for each chunk that is learned from, and
-        another for each inner step that the gradient goes back through. The last pass counts as one, however many
-        chunks are left for it; at depth 0 that is the whole episode."""
-        total = 0
-        for number in range(step.number):
-            depth = self.depth_at(step.at(number))
-            through = sum(self.inner.is_differentiable(place, depth) for place in range(depth))
-            last = 0 if self.inner.order == "reptile" and depth else 1
-            total += self.episodes.layout.episodes * (depth + last + through)
-        return total
+        """Gradient evaluations of the updates before `step`. A schedule is walked on from where it was left."""
+        low, high = getattr(self.depth, "range", (0.0, 1.0))
+        if low == high:
+            return step.number * self.episodes.layout.episodes * self.inner.passes(self.depth_at(step.at(0)))
+        total, known, found = self._spent
+        if total != step.total or known > step.number:
+            known, found = 0, 0
+        for number in range(known, step.number):
+            found += self.episodes.layout.episodes * self.inner.passes(self.depth_at(step.at(number)))
+        self._spent = step.total, step.number, found
+        return found
 
     # -- the loss ----------------------------------------------------------------------------------------------
 
     def depth_at(self, step: Step) -> int:
         """k at a step: the schedule's value there, rounded; UserError above `deepest`."""
         value = float(ratios(self.depth, step, torch.zeros(1, dtype=torch.int64))[0])
-        depth = int(value + 0.5)
+        depth = whole(value)
         if depth > self.episodes.layout.deepest:
             raise UserError(
                 f"the depth is {depth}, and batches are laid out for {self.episodes.layout.deepest} inner steps",
@@ -205,15 +243,16 @@ class Meta(Part):
 
     def forward(self, batch: Batch, step: Step) -> Loss:
         depth = self.depth_at(step)
-        if self._is_to_be_tried():
-            self._try_memory(batch, step)
+        to_be_tried = not self.has_tried and self.inner.takes_second_derivatives and torch.is_grad_enabled()
+        if to_be_tried:
+            try_memory(self, batch, step)
             if depth < self.episodes.layout.deepest:
-                self._try_deepest(batch, step)
+                try_deepest(self, batch, step)
         if depth == 0:
             return self._at_once(batch, step)
         simulated = Simulation(self.tasks, self.inner, self.adaptation, self._rate)
         values, inner, skipped = [], [], 0
-        for chunks in self._episodes(batch):
+        for chunks in self.episodes_in(batch):
             try:
                 value, losses = simulated.episode(*self._parted(batch, chunks, depth), step)
             except Exploded as error:
@@ -228,9 +267,10 @@ class Meta(Part):
             inner.append(torch.stack(losses).mean())
         if not values:  # nothing hangs on a parameter, so none is changed
             nothing = torch.zeros((), device=batch[ROWS].device, requires_grad=True)
-            return Loss.of(nothing, nothing.detach(), self._parts(depth, nothing.detach(), skipped))
-        total = torch.stack(values).sum()
-        self._try_second_derivatives(total)
+            return Loss.of(nothing, nothing.detach(), self._parts(depth, nothing.detach(), 1.0))
+        total = torch.stack(values).sum()  # of episodes
+        if to_be_tried:
+            try_second_derivatives(self, total, batch, step)
         parts = self._parts(depth, torch.stack(inner).mean(), skipped / (skipped + len(values)))
         return Loss.of(total, total.new_tensor(float(len(values))), parts)
 
@@ -278,7 +318,7 @@ class Meta(Part):
             if len(own):
                 yield name, rows_of_task(batch, name, number, own)
 
-    def _episodes(self, batch: Batch) -> Iterator[Sequence[slice]]:
+    def episodes_in(self, batch: Batch) -> Iterator[Sequence[slice]]:
         """Where each chunk lies in the batch, for each episode in the piece."""
         layout, rows = self.episodes.layout, len(batch[ROWS])
         size = layout.chunk_in(rows, self.chunk)
@@ -289,71 +329,17 @@ class Meta(Part):
     def _rate(self, name: str) -> float | Tensor:
         return self.rates(name) if self.adaptation.learned else self.adaptation.rate
 
-    def _is_to_be_tried(self) -> bool:
-        return not self._has_tried and self.inner.takes_second_derivatives and torch.is_grad_enabled()
+    # -- what is tried before the first step ------------------------------------------------------------------------
 
-    def _try_memory(self, batch: Batch, step: Step) -> None:
-        """An episode of one inner step tells what the greatest depth will hold."""
-        deepest = self.episodes.layout.deepest
-        through = sum(self.inner.is_differentiable(place, deepest) for place in range(deepest))
-        if through:
-            check_room(
-                self._bytes_of_one_step(batch, step),
-                through,
-                len(list(self._episodes(batch))),
-                batch[ROWS].device,
-            )
+    def first_episode(self, batch: Batch) -> tuple[list[tuple[str, Batch]], list[tuple[str, Batch]]]:
+        """Of a batch, as it is at the greatest depth: inner steps, and what the loss is asked of."""
+        return self._parted(batch, next(self.episodes_in(batch)), self.episodes.layout.deepest)
 
-    def _bytes_of_one_step(self, batch: Batch, step: Step) -> int:
-        """Without the weights and the batch, which all episodes share."""
-        shared = [*self.parameters(), *tensors_in(batch)]
-        with self._leaving_no_trace(batch):
-            return held_bytes(lambda: self._trial(batch, 1, step), shared)
-
-    def _try_deepest(self, batch: Batch, step: Step) -> None:
-        """An episode at the greatest depth, where the schedule begins below it: a run fails at once or not at all."""
-        with self._leaving_no_trace(batch):
-            self._try_second_derivatives(self._trial(batch, self.episodes.layout.deepest, step))
-
-    @contextlib.contextmanager
-    def _leaving_no_trace(self, batch: Batch) -> Iterator[None]:
-        """What draws and what counts passes is afterwards as it was."""
-        draws = default_draws(batch[ROWS])
-        before = [(buffer, buffer.clone()) for buffer in self.buffers()]
-        yield
-        put_draws(draws)
-        with torch.no_grad():
-            for buffer, value in before:
-                buffer.copy_(value)
-
-    def _trial(self, batch: Batch, steps: int, step: Step) -> Tensor:
+    def trial(self, batch: Batch, steps: int, step: Step) -> Tensor:
         """The loss after the first `steps` of an episode. At rate 0 nothing explodes, and the graph is the same."""
         simulated = Simulation(self.tasks, self.inner, self.adaptation, lambda name: 0.0)
-        inner, asked = self._parted(batch, next(self._episodes(batch)), self.episodes.layout.deepest)
+        inner, asked = self.first_episode(batch)
         return simulated.episode(inner[:steps], asked, step)[0]
-
-    def _try_second_derivatives(self, total: Tensor) -> None:
-        """Once, before the first step: a kernel without second derivative is found only on the way back."""
-        if not self._is_to_be_tried() or not total.requires_grad:
-            return
-        before = {parameter: parameter.grad for parameter in self.parameters()}
-        try:
-            # Not autograd.grad, which walks past a node that refuses to be differentiated again.
-            total.backward(retain_graph=True)
-        except torch.OutOfMemoryError:
-            raise  # a RuntimeError, too, and nobody's kernel is to blame
-        except RuntimeError as error:
-            parts = [getattr(task, "encoder", task) for task in self.tasks.values()]
-            raise UserError(
-                f'order = "{self.inner.order}" needs second derivatives, and a part has none',
-                where=f"objective:meta, {', '.join(dict.fromkeys(type(part).__name__ for part in parts))}",
-                why=str(error).strip().splitlines()[0],
-                cure='objective.order=first, or an encoder with attention in plain torch ("eager")',
-            ) from error
-        finally:
-            for parameter, gradient in before.items():
-                parameter.grad = gradient
-        self._has_tried = True
 
     def _exploded(self, error: Exploded, step: Step) -> None:
         if self.adaptation.on_explosion == "skip":

@@ -1,8 +1,6 @@
 """dataset:tasks — several data sets as the tasks of one, by their names."""
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
 from typing import Any
 
 import attrs
@@ -11,7 +9,7 @@ from maskwright.contracts import Dataset, plain
 from maskwright.errors import UserError
 from maskwright.step import Step
 from maskwright_meta.episode_order import about_tasks, tasks_in
-from maskwright_meta.task_rows import digest
+from maskwright_meta.task_rows import digest, place_of, starts_of
 
 
 @attrs.frozen
@@ -45,7 +43,7 @@ class NamedSets:
                     where="dataset:tasks",
                     cure=f"one of {', '.join(self.splits())}",
                 )
-            starts = [0, *accumulate(data.length(split) for _, data in found)]
+            starts = starts_of(data.length(split) for _, data in found)
             self._tables[split] = Table(found, starts, [tasks_in(data, split) for _, data in found])
         return self._tables[split]
 
@@ -54,11 +52,9 @@ class NamedSets:
 
     def item(self, split: str, index: int, step: Step) -> Mapping[str, Any]:
         table = self._table(split)
-        if not 0 <= index < table.starts[-1]:
-            raise IndexError(f'dataset:tasks has {table.starts[-1]} items in "{split}", none at {index}')
-        place = bisect_right(table.starts, index) - 1
+        place, inside = place_of(table.starts, index, "dataset:tasks")
         name, data = table.sets[place]
-        item = data.item(split, index - table.starts[place], step)
+        item = data.item(split, inside, step)
         task = f"{name}/{item['task']}" if table.inner[place] else name
         return {**item, "id": f"{name}:{item['id']}", "task": task}
 

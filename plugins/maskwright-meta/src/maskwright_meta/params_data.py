@@ -48,6 +48,12 @@ class TopicMaps:
     def check(self):
         if self.classes > self.topics:
             yield "classes", f"{self.classes} labels for {self.topics} topics: some would have none"
+        for name in ("items", "test_items"):
+            if getattr(self, name) > self.pool:
+                yield (
+                    name,
+                    f"a task of {getattr(self, name)} texts would hold some of the {self.pool} in pool twice",
+                )
 
     def build(self, seed: int):
         from maskwright_meta.topic_maps import World, topic_maps

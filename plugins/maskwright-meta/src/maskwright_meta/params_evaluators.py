@@ -20,7 +20,10 @@ class AdaptationCurve:
         [8], ge=0, help="labelled items of each class to learn from; 0: half of all items"
     )
     steps: list[int] = setting([1, 5, 20], ge=0, help="full-batch steps after which it is judged, rising")
-    rate: float = setting(0.1, gt=0, help="learning rate of the steps")
+    rate: float | Literal["learned"] = setting(
+        0.1,
+        help="learning rate of the steps; learned: the rates of a run with learn_rate, as its inner steps",
+    )
     optimiser: Literal["sgd", "momentum", "adam"] = setting("sgd", help="of the steps")
     seeds: int = setting(1, ge=1, help="draws of the labelled items")
     head: Literal["own", "fresh", "prototypes"] = setting(
@@ -36,6 +39,10 @@ class AdaptationCurve:
             yield "shots", "name at least one number"
         if not self.steps or list(self.steps) != sorted(set(self.steps)):
             yield "steps", f"expected rising numbers, found {list(self.steps)}"
+        if self.rate != "learned" and self.rate <= 0:
+            yield "rate", f"must be > 0, found {self.rate:g}"
+        if self.rate == "learned" and self.head != "own":
+            yield "rate", 'learned rates are of the weights of the objective: head = "own"'
 
     def build(self):
         from maskwright_meta.adaptation_curve import AdaptationCurve as Built

@@ -83,7 +83,8 @@ class Meta:
     )
     last: int = setting(1, ge=1, help="layers of the encoder with adapted = last-n")
     heads: Literal["own", "prototypes"] = setting(
-        "own", help="prototypes: a head begins an episode as the class means of its first chunk (ProtoMAML)"
+        "own",
+        help="prototypes: a head of classes begins an episode as the means of its first chunk (ProtoMAML)",
     )
     recompute: bool = setting(
         False,
@@ -101,6 +102,8 @@ class Meta:
         if not self.tasks:
             yield "tasks", "name at least one objective"
         yield from depth_mistakes(self.depth, self.deepest)
+        if self.weights and self.sampling != "weighted":
+            yield "weights", f'sampling = "{self.sampling}" does not look at weights: sampling = "weighted"'
         for name, weight in self.weights.items():
             if weight < 0:
                 yield "weights", f"the weight of {name} is below 0: {weight:g}"
@@ -108,13 +111,26 @@ class Meta:
             yield "inner_rate_per", "rates that are not learned are all the same: learn_rate = true"
         if self.learn_rate and self.order == "reptile":
             yield "learn_rate", "reptile gives rates no gradient: order = first"
+        if self.recompute and (self.order in ("first", "reptile") or self._truncates_all()):
+            yield "recompute", "no gradient goes back through an inner step, so none is computed again"
         if self.heads == "prototypes":
+            if self._stays_at_zero():
+                yield "heads", "prototypes are of the chunk of an inner step: depth = 1, or more"
             if self.episode != "same":
                 yield "heads", 'prototypes are of one task: episode = "same"'
             if self.order == "reptile":
                 yield "heads", "reptile follows weights, and prototypes are none: order = first"
 
+    def _truncates_all(self) -> bool:
+        return self.order == "truncated" and self.truncation == 0
+
+    def _stays_at_zero(self) -> bool:
+        found = range_of(self.depth)
+        return found is not None and whole(found[1]) == 0
+
     def check_parts(self, tags):
+        if "partial-gradient" in tags.get("tasks", ()):
+            yield "tasks", "an objective:meta cannot be a task of another: give its tasks to the outer one"
         if self.order in ("second", "truncated") and "no-double-backward" in tags.get("tasks", ()):
             yield "order", f"{self.order} needs second derivatives, which a task does not have: order = first"
 

@@ -25,6 +25,11 @@ def prototypes_of(vectors: Tensor, label: Tensor, classes: int) -> tuple[Tensor,
     return 2 * means, -means.square().sum(dim=1)
 
 
+def classifies(objective: nn.Module) -> bool:
+    """Whether an objective has classes, and so prototypes of them."""
+    return hasattr(objective, "classes")
+
+
 def head_of(objective: nn.Module) -> nn.Linear:
     """The linear head of an objective that classifies; UserError where it has none."""
     head = getattr(objective, "head", None)
@@ -42,15 +47,22 @@ def with_prototypes(
 ) -> dict[str, Tensor]:
     """`theta` with prototypes of this batch in the head; the gradient goes through them to the encoder.
 
-    The others are handed on as views: a gradient by them must not go the way through the prototypes too.
+    The others are handed on as views: a gradient by them must not go the way through the prototypes too. Buffers that
+    the pass would change are copies. Under a frozen encoder the head hangs on nothing, and is adapted all the same.
     """
     head = head_of(objective)
     seen: list[Tensor] = []
     hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    own = {name: theta[key] for name, key in keys.items() if key in theta}
+    copies = {name: buffer.clone() for name, buffer in objective.named_buffers()}
     try:
-        call(objective, {name: theta[key] for name, key in keys.items() if key in theta}, batch, step)
+        call(objective, {**own, **copies}, batch, step)
     finally:
         hook.remove()
-    w, b = prototypes_of(seen[0], batch["label"], head.out_features)
+    # A head has the bits of its weights, whatever autocast computes in.
+    with torch.autocast(seen[0].device.type, enabled=False):
+        w, b = prototypes_of(seen[0].to(head.weight.dtype), batch["label"], head.out_features)
+    if not w.requires_grad:
+        w, b = w.requires_grad_(), b.requires_grad_()
     made: dict[str, Any] = {key: tensor.view_as(tensor) for key, tensor in theta.items()}
     return made | {keys["head.weight"]: w, keys["head.bias"]: b}

@@ -24,5 +24,8 @@ class LearnedRates(nn.Module):
             nn.Parameter(torch.full_like(like, start, requires_grad=True)) for like in groups.values()
         )
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._place
+
     def forward(self, name: str) -> Tensor:
         return self.values[self._place[name]]

@@ -47,7 +47,8 @@ def recomputed(
         return results, loss, own
 
     kept = _Kept()
-    results = _Step.apply(replay, kept, *inputs.values())
+    with torch.enable_grad():  # the next step asks for gradients, also where the caller wants none
+        results = _Step.apply(replay, kept, *inputs.values())
     changed = {}
     for (group, name), tensor in zip(kept.places, results, strict=True):
         if group == "theta":

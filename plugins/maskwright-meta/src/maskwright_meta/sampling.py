@@ -38,7 +38,7 @@ class TaskSampler:
         """A task by the draw `u`, or the one whose turn it is; never one of `without`."""
         if not without and not self.in_turn:
             return _place(self._edges, u)
-        left = [number for number in range(len(self.chances)) if number not in without]
+        left = [n for n, chance in enumerate(self.chances) if chance > 0 and n not in without]
         if self.in_turn:
             return left[turn % len(left)]
         return left[_place(list(accumulate(self.chances[number] for number in left)), u)]

@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from maskwright.step import Step
 from maskwright_meta.adapted import Adapted, adapted_keys, keys_of
 from maskwright_meta.inner_optimisers import Rate
-from maskwright_meta.prototypes import with_prototypes
+from maskwright_meta.prototypes import classifies, with_prototypes
 from maskwright_meta.rates import Per
 from maskwright_meta.unroll import Inner, Parameters, Task, meta_loss
 from maskwright_torch.contracts import ROWS, Batch, Loss
@@ -31,6 +31,7 @@ class Adaptation:
     evaluation_mode: bool = False
     """Without dropout."""
     prototypes: bool = False
+    """In tasks that classify; others, such as masked words, keep their own heads."""
     on_explosion: Literal["stop", "skip"] = "stop"
 
 
@@ -49,9 +50,10 @@ class Simulation:
     ) -> tuple[Tensor, list[Tensor]]:
         """J, and the losses before the inner steps. `steps`, `asked`: (task, rows of it); J is the mean over rows."""
         theta: dict[str, Tensor] = {key: p for key, p in named(self.tasks).items() if p.requires_grad}
-        if self.adaptation.prototypes:
+        if self.adaptation.prototypes and classifies(self.tasks[steps[0][0]]):
             name, own = steps[0]
-            with torch.enable_grad():  # inner steps need gradients where the caller wants none
+            # Inner steps need gradients where the caller wants none.
+            with torch.enable_grad(), self._mode(self.tasks[name]):
                 theta = with_prototypes(
                     self.tasks[name], theta, self.keys[name], own, step.fork("prototypes")
                 )

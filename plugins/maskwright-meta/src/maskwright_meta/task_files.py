@@ -1,6 +1,7 @@
 """dataset:task-files — a folder of labelled sets, each a task with classes of its own."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 from maskwright.errors import UserError
 from maskwright_meta.task_formats import Row, files_of, rows_in
 from maskwright_meta.task_rows import TaskRows, digest
+
+NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
 def task_files(path: Path, test_share: float) -> TaskRows:
@@ -39,6 +42,11 @@ def task_files(path: Path, test_share: float) -> TaskRows:
     facts = {
         "classes": next(iter(classes_of.values())) if alike else [str(n) for n in range(longest)],
         "classes_of": classes_of,
+        "notices": [
+            f'all training rows of the task "{name}" have the label "{own[0]}": there is nothing to tell apart'
+            for name, own in classes_of.items()
+            if len(own) == 1
+        ],
     }
     content = [[split, name, own] for split, each in tasks.items() for name, own in each.items()]
     return TaskRows("task-files", tasks, facts, digest([content, classes_of]))
@@ -49,8 +57,10 @@ def _split(rows: Mapping[str, Sequence[Row]], test_share: float) -> dict[str, li
     found = {split: list(own) for split, own in rows.items() if split and own}
     found["train"] = [*found.get("train", []), *rows.get("", [])]
     if "test" not in found and test_share:
-        held = [row for row in found["train"] if _share(row.text) < test_share]
-        found["train"] = [row for row in found["train"] if _share(row.text) >= test_share]
+        shares = [_share(row.source or row.text) for row in found["train"]]
+        held = [row for row, share in zip(found["train"], shares, strict=True) if share < test_share]
+        kept = [row for row, share in zip(found["train"], shares, strict=True) if share >= test_share]
+        found["train"] = kept
         if held:
             found["test"] = held
     return found
@@ -63,7 +73,7 @@ def _share(text: str) -> float:
 
 def _classes(rows: Sequence[Row]) -> list[str]:
     found = {row.label for row in rows}
-    if all(label.lstrip("-").isdigit() for label in found):
+    if all(NUMBER.fullmatch(label) for label in found):
         return sorted(found, key=int)
     return sorted(found)
 

@@ -3,7 +3,8 @@
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from maskwright.errors import UserError
@@ -30,7 +31,7 @@ class TaskRows:
     ) -> None:
         self._name, self._facts, self._fingerprint = name, dict(facts), fingerprint
         self._tasks = {split: list(own.items()) for split, own in tasks.items()}
-        self._starts = {split: _starts([len(rows) for _, rows in own]) for split, own in self._tasks.items()}
+        self._starts = {split: starts_of(len(rows) for _, rows in own) for split, own in self._tasks.items()}
 
     def splits(self) -> tuple[str, ...]:
         return tuple(self._tasks)
@@ -49,12 +50,9 @@ class TaskRows:
         return self._starts[split]
 
     def item(self, split: str, index: int, step: Step) -> Item:
-        starts = self._known(split)
-        if not 0 <= index < starts[-1]:
-            raise IndexError(f'dataset:{self._name} has {starts[-1]} items in "{split}", none at {index}')
-        place = bisect_right(starts, index) - 1
+        place, inside = place_of(self._known(split), index, f"dataset:{self._name}")
         task, rows = self._tasks[split][place]
-        return {**rows[index - starts[place]], "task": task}
+        return {**rows[inside], "task": task}
 
     def about(self, split: str) -> Mapping[str, Any]:
         starts = self._known(split)
@@ -65,9 +63,14 @@ class TaskRows:
         return self._fingerprint
 
 
-def _starts(lengths: Sequence[int]) -> list[int]:
+def starts_of(lengths: Iterable[int]) -> list[int]:
     """Where each part begins, and where the last one ends."""
-    starts = [0]
-    for length in lengths:
-        starts.append(starts[-1] + length)
-    return starts
+    return [0, *accumulate(lengths)]
+
+
+def place_of(starts: Sequence[int], index: int, where: str) -> tuple[int, int]:
+    """Which part holds the item `index`, and which item it is in that part."""
+    if not 0 <= index < starts[-1]:
+        raise IndexError(f"{where} has {starts[-1]} items in this split, none at {index}")
+    place = bisect_right(starts, index) - 1
+    return place, index - starts[place]

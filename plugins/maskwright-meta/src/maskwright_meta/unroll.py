@@ -63,6 +63,19 @@ class Inner:
         """Whether the gradient goes through inner step `number` (from 0) of `depth`."""
         return self.order == "second" or (self.order == "truncated" and number >= depth - self.truncation)
 
+    def through(self, depth: int) -> int:
+        """Inner steps of `depth` that the gradient goes through."""
+        return sum(self.is_differentiable(number, depth) for number in range(depth))
+
+    def passes(self, depth: int) -> int:
+        """Backward passes of an episode: one for each inner step, another for each that the gradient goes through, and
+        a third for those that are computed again on the way; one for the loss after them, which reptile only reports.
+
+        The last one counts as one, however many chunks are left for it; at depth 0 that is the whole episode.
+        """
+        last = 0 if self.order == "reptile" and depth else 1
+        return depth + last + self.through(depth) * (2 if self.recompute else 1)
+
     @property
     def takes_second_derivatives(self) -> bool:
         return self.order == "second" or (self.order == "truncated" and self.truncation > 0)

@@ -3,7 +3,8 @@
 `bert.encoder.layer.0.attention.self.query.weight` without the first word: names within the network.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -32,6 +33,9 @@ _NORMS = {
     True: {"norm1": "attention.LayerNorm", "norm2": "intermediate.LayerNorm"},
 }
 """By pre_norm: BERT has its norms after each part, RoBERTa-PreLayerNorm before."""
+_LEFT_OUT = ("pooler.", "embeddings.position_ids")
+"""Beginnings of names that encoder:text needs nothing of: the pooler, and the numbers 0, 1, 2 … as a tensor."""
+_LAYER = re.compile(r"encoder\.layer\.(\d+)\.")
 
 
 def _pairs(depth: int, pre_norm: bool) -> dict[str, str]:
@@ -47,15 +51,20 @@ def _pairs(depth: int, pre_norm: bool) -> dict[str, str]:
 
 
 def to_ours(state: Mapping[str, Tensor], depth: int, pre_norm: bool, where: str) -> State:
-    """Weights of encoder:text from theirs; what else they have, such as a pooler, is left out."""
+    """Weights of encoder:text from theirs; only a pooler is left out."""
     made: State = {}
     try:
+        if not any(name.startswith(last := f"encoder.layer.{depth - 1}.") for name in state):
+            raise KeyError(f"{last}*")  # before anything is done for each of so many layers
+        _refuse_more(state, depth, pre_norm, where)
         for ours, theirs in _pairs(depth, pre_norm).items():
             made[ours] = state[theirs]
         for number in range(depth):
             for end in ("weight", "bias"):
-                at = f"encoder.layer.{number}.attention.self."
-                made[f"blocks.{number}.attn.qkv.{end}"] = torch.cat([state[f"{at}{p}.{end}"] for p in PARTS])
+                names = _parts(number, end)
+                made[f"blocks.{number}.attn.qkv.{end}"] = _joined(
+                    [state[name] for name in names], names, where
+                )
     except KeyError as error:
         raise UserError(
             f"{where} lacks weights of its model",
@@ -66,12 +75,51 @@ def to_ours(state: Mapping[str, Tensor], depth: int, pre_norm: bool, where: str)
     return made
 
 
+def _parts(number: int, end: str) -> list[str]:
+    """Names of queries, keys and values of a layer; `end` is weight or bias."""
+    return [f"encoder.layer.{number}.attention.self.{part}.{end}" for part in PARTS]
+
+
+def _refuse_more(state: Mapping[str, Tensor], depth: int, pre_norm: bool, where: str) -> None:
+    """UserError where there are weights of which nothing would be made: the model would not be theirs."""
+    read = set(_pairs(depth, pre_norm).values())
+    read |= {name for number in range(depth) for end in ("weight", "bias") for name in _parts(number, end)}
+    more = sorted(name for name in state if name not in read and not name.startswith(_LEFT_OUT))
+    if not more:
+        return
+    deeper = {int(match[1]) for name in more if (match := _LAYER.match(name))}
+    what = (
+        f"{where} has a layer {max(deeper)}, its configuration says {depth} layers, 0 to {depth - 1}"
+        if deeper and max(deeper) >= depth
+        else f"{where} has weights for which encoder:text has no place"
+    )
+    raise UserError(
+        what,
+        where=where,
+        why=", ".join(more[:4]) + (f" and {len(more) - 4} more" if len(more) > 4 else ""),
+        cure="give weights and config.json that belong together",
+    )
+
+
+def _joined(parts: Sequence[Tensor], names: Sequence[str], where: str) -> Tensor:
+    """Queries, keys and values as our one map."""
+    shapes = [tuple(part.shape) for part in parts]
+    if len(set(shapes)) > 1 or not shapes[0]:
+        raise UserError(
+            f"{where}: queries, keys and values of a layer are of different shapes",
+            where=where,
+            why=", ".join(f"{name}: {shape}" for name, shape in zip(names, shapes, strict=True)),
+            cure="save the model again, whole",
+        )
+    return torch.cat(list(parts))
+
+
 def from_ours(state: Mapping[str, Tensor], depth: int, pre_norm: bool) -> State:
     """Their weights from those of encoder:text; a relative bias is not among them."""
     made = {theirs: state[ours] for ours, theirs in _pairs(depth, pre_norm).items()}
     for number in range(depth):
         for end in ("weight", "bias"):
             pieces = state[f"blocks.{number}.attn.qkv.{end}"].chunk(3)
-            for part, piece in zip(PARTS, pieces, strict=True):
-                made[f"encoder.layer.{number}.attention.self.{part}.{end}"] = piece.clone()
+            for name, piece in zip(_parts(number, end), pieces, strict=True):
+                made[name] = piece.clone()
     return made

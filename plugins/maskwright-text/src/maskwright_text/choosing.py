@@ -1,4 +1,4 @@
-"""Which token comes next: settings, rules of what may not, and one token after the other, likeliest or drawn.
+"""Which token comes next: rules of what may not, and one token after the other, likeliest or drawn.
 
 `R` texts are written at the same time, `V` tokens are known. Places are counted from the start of what is written.
 `score` is the log-probability of the text with the end token.
@@ -11,37 +11,9 @@ import attrs
 import torch
 from torch import Tensor
 
+from maskwright_text.decoding_settings import Decoding
+from maskwright_text.usual_tokens import unusual_tokens
 from maskwright_text.writers import Writer
-
-
-@attrs.frozen
-class Decoding:
-    """How tokens are chosen."""
-
-    beam: int = 1
-    """Texts that are kept at each step; 1: the likeliest token is taken."""
-    length_penalty: float = 0.0
-    """Exponent a of ((5 + tokens) / 6)^a, which scores are divided by."""
-    temperature: float = 0.0
-    """Above 0: tokens are drawn."""
-    top_k: int = 0
-    top_p: float = 1.0
-    candidates: int = 1
-    min_length: int = 0
-    """Tokens before the end token."""
-    max_length: int = 0
-    """Tokens with the end token; 0: as long as targets were in training."""
-    block_ngrams: int = 0
-    """No run of so many tokens twice; 0: anything may be said again."""
-    exempt: tuple[str, ...] = (".",)
-    """Words that a run may hold and still be said again."""
-    block: int = 1
-    """Tokens that are written at once."""
-    passes: int = 1
-    """Rounds over a block; in each the surest tokens are kept."""
-    cache: bool = True
-    rows: int = 64
-    """Items that are written for at a time."""
 
 
 @attrs.frozen
@@ -60,14 +32,13 @@ class Rules:
     def __init__(self, encoder: Any, decoding: Decoding) -> None:
         codec, space = encoder.codec, encoder.space
         self.sep = codec.specials.sep
-        known = codec.known
-        self.never = sorted({*space.specials, *range(known, space.vocabulary)} - {self.sep})
+        self.never = [token for token in unusual_tokens(space, codec) if token != self.sep]
         self.possible = space.vocabulary - len(self.never)
         """Tokens that can be written, the end token among them."""
         self.min_length, self.ngrams = decoding.min_length, decoding.block_ngrams
         words = set(decoding.exempt)
         self.exempt = (
-            {token for token in range(known) if codec.decode([token]).strip() in words}
+            {token for token in range(codec.known) if codec.decode([token]).strip() in words}
             if self.ngrams and words
             else set()
         )
@@ -83,7 +54,8 @@ class Rules:
             allowed[:, self.sep] = -torch.inf
         if self.ngrams:
             for row, text in enumerate(texts.tolist()):
-                allowed[row, self._said_before(text)] = -torch.inf
+                if self.sep not in text:  # what follows the end is thrown away
+                    allowed[row, self._said_before(text)] = -torch.inf
         stuck = ~(allowed > -torch.inf).any(dim=1)
         allowed[stuck, self.sep] = log_probs[stuck, self.sep]
         return allowed
@@ -107,7 +79,9 @@ def one_by_one(writer: Writer, rules: Rules, decoding: Decoding, limit: int, dra
         log_probs = writer.next(texts)
         allowed = rules(log_probs, place, texts)
         if decoding.temperature:
-            chosen = drawn(allowed / decoding.temperature, decoding.top_k, decoding.top_p, draws[:, place])
+            chosen = drawn(
+                cooled(allowed, decoding.temperature), decoding.top_k, decoding.top_p, draws[:, place]
+            )
         else:
             chosen = allowed.argmax(dim=1)
         texts = torch.cat([texts, chosen[:, None]], dim=1)
@@ -130,6 +104,11 @@ def finished(tokens: list[int], gains: Iterable[float], end: int, length_penalty
 def penalty(count: int, exponent: float) -> float:
     """What the log-probability of `count` tokens is divided by."""
     return ((5 + count) / 6) ** exponent
+
+
+def cooled(scores: Tensor, temperature: float) -> Tensor:
+    """float64 (R, V): scores by a temperature, the best of a row 0, so that the lowest temperature is as good as 0."""
+    return (scores.double() - scores.amax(dim=1, keepdim=True)) / temperature
 
 
 def drawn(scores: Tensor, top_k: int, top_p: float, draws: Tensor) -> Tensor:

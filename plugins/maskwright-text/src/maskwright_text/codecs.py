@@ -4,12 +4,10 @@
 every token, and that nothing is ever trained twice.
 """
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import attrs
 from tokenizers import (
     AddedToken,
     Encoding,
@@ -26,34 +24,25 @@ from maskwright.contracts import Dataset, items_of
 from maskwright.errors import UserError
 from maskwright.folder import write_atomic
 from maskwright.step import Step
+from maskwright_text.tokenizer_files import (
+    CLS,
+    FILE,
+    MASK,
+    NAMES,
+    PAD,
+    SEP,
+    UNK,
+    Specials,
+    find_tokenizer,
+    read_tokenizer,
+    specials_of,
+)
 from maskwright_text.wordpiece import train_wordpiece
 
 Model = Literal["bpe", "wordpiece", "words"]
 
-FILE = "tokenizer.json"
-PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 BYTES = 261
 """Tokens for single bytes and the special ones: what model "bpe" begins with."""
-_NAMES: Mapping[str, tuple[str, ...]] = {
-    "pad": (PAD, "<pad>"),
-    "unk": (UNK, "<unk>"),
-    "cls": (CLS, "<s>"),
-    "sep": (SEP, "</s>"),
-    "mask": (MASK, "<mask>"),
-}
-"""Role -> what BERT-like and RoBERTa-like tokenizers call it."""
-
-
-@attrs.frozen
-class Specials:
-    """Ids of the tokens that stand for no text."""
-
-    pad: int
-    unk: int
-    cls: int
-    sep: int
-    mask: int
-    all: tuple[int, ...]
 
 
 class TextCodec:
@@ -66,6 +55,7 @@ class TextCodec:
     def __init__(self, vocabulary: int) -> None:
         self.vocabulary = vocabulary
         self._tokenizer: Tokenizer | None = None
+        self._known: int | None = None
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -77,10 +67,16 @@ class TextCodec:
             )
         return self._tokenizer
 
+    @tokenizer.setter
+    def tokenizer(self, made: Tokenizer) -> None:
+        self._tokenizer, self._known = made, None
+
     @property
     def known(self) -> int:
         """Ids below stand for something; one that found less than it might leaves rows of the table that do not."""
-        return _rows(self.tokenizer)
+        if self._known is None:  # a walk through the whole vocabulary, and training asks at every step
+            self._known = _rows(self.tokenizer)
+        return self._known
 
     def encode(
         self, texts: Sequence[str], others: Sequence[str] | None = None, *, length: int = 0
@@ -105,7 +101,7 @@ class TextCodec:
         write_atomic(folder / FILE, self.tokenizer.to_str(pretty=True).encode())
 
     def load(self, folder: Path) -> None:
-        self._tokenizer = read_tokenizer(folder / FILE)
+        self.tokenizer = read_tokenizer(folder / FILE)
 
     def __getstate__(self) -> dict[str, Any]:
         # The tokenizer as JSON: what a loader process needs is text, not a live object.
@@ -149,7 +145,7 @@ class Subwords(TextCodec):
                 cure=f"vocabulary={made.get_vocab_size()} or more, or model=bpe, which needs {BYTES} for any text",
             )
         made.post_processor = _post_processor(self.model)
-        self._tokenizer = made
+        self.tokenizer = made
 
     def _trained(self, texts: Callable[[], Iterator[str]], order: list[AddedToken]) -> Tokenizer:
         if self.model == "wordpiece":
@@ -173,11 +169,11 @@ class Loaded(TextCodec):
         cure: str = "a folder that transformers saved, with its tokenizer",
         add: Sequence[str] = (),
     ) -> None:
-        made, folder = _find(path, cure)
+        made, folder = find_tokenizer(path, cure)
         _add(made, add)
         self.added = tuple(add)
         super().__init__(_rows(made))
-        self._tokenizer, self.specials = made, specials_of(made, folder)
+        self.tokenizer, self.specials = made, specials_of(made, folder)
 
     def fit(self, data: Dataset, step: Step) -> None:
         """Nothing is trained. Like a trained one it is kept with the run, which then needs `path` for its size only."""
@@ -185,7 +181,7 @@ class Loaded(TextCodec):
 
 def _add(tokenizer: Tokenizer, names: Sequence[str]) -> None:
     """Give the tokenizer tokens, in this order. [MASK] and the like stand for no text; others are text."""
-    roles = {name for usual in _NAMES.values() for name in usual}
+    roles = {name for usual in NAMES.values() for name in usual}
     for name in names:
         if not name.strip():
             raise UserError("a token to add is empty", where="add_tokens", cure="leave it out")
@@ -248,98 +244,3 @@ def _post_processor(model: Model) -> Any:
     )
     # Offsets without the space that byte-level tokens begin with.
     return processors.Sequence([processors.ByteLevel(trim_offsets=True), frame]) if model == "bpe" else frame
-
-
-def read_tokenizer(path: Path) -> Tokenizer:
-    """A `tokenizer.json`; UserError when it is missing or damaged.
-
-    Padding and truncation that were saved with it are switched off: batches are padded here, and know what is padding.
-    """
-    try:
-        made = Tokenizer.from_str(path.read_text(encoding="utf-8"))
-        made.no_padding()
-        made.no_truncation()
-        return made
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing", where=str(path), cure="check the folder") from None
-    except Exception as error:  # tokenizers raises bare Exceptions
-        raise UserError(
-            f"{path} is no tokenizer that can be read",
-            where=str(path),
-            why=str(error).splitlines()[0][:200],
-            cure="a tokenizer.json as the tokenizers library writes it",
-        ) from None
-
-
-def _find(path: Path, cure: str) -> tuple[Tokenizer, Path]:
-    if path.is_file():
-        return read_tokenizer(path), path.parent
-    if (path / FILE).is_file():
-        return read_tokenizer(path / FILE), path
-    if (path / "vocab.txt").is_file():
-        return _from_vocabulary(path), path
-    raise UserError(
-        f"no tokenizer at {path}",
-        where="codec:tokenizer, setting path",
-        why="there is neither tokenizer.json nor vocab.txt",
-        cure=cure,
-    )
-
-
-def _from_vocabulary(folder: Path) -> Tokenizer:
-    """An old BERT folder: a list of word pieces."""
-    config = _json(folder / "tokenizer_config.json")
-    words = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
-    ids = {word: number for number, word in enumerate(words)}
-    missing = [name for name in (UNK, CLS, SEP) if name not in ids]
-    if missing:
-        raise UserError(
-            f"vocab.txt lacks {', '.join(missing)}",
-            where=str(folder / "vocab.txt"),
-            cure="the vocabulary of a BERT model",
-        )
-    made = Tokenizer(models.WordPiece(vocab=ids, unk_token=UNK))
-    made.normalizer = normalizers.BertNormalizer(lowercase=bool(config.get("do_lower_case", True)))
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    made.decoder = decoders.WordPiece()
-    made.add_special_tokens([name for name in (PAD, UNK, CLS, SEP, MASK) if name in ids])
-    made.post_processor = processors.BertProcessing((SEP, ids[SEP]), (CLS, ids[CLS]))
-    return made
-
-
-def specials_of(tokenizer: Tokenizer, folder: Path) -> Specials:
-    """Ids of the special tokens: as the folder's configuration names them, else by their usual names."""
-    named = _json(folder / "special_tokens_map.json") | _json(folder / "tokenizer_config.json")
-    found: dict[str, int] = {}
-    for role, usual in _NAMES.items():
-        own = named.get(f"{role}_token")
-        own = own.get("content") if isinstance(own, dict) else own
-        ids = [tokenizer.token_to_id(name) for name in ((own, *usual) if own else usual)]
-        known = [number for number in ids if number is not None]
-        if known:
-            found[role] = known[0]
-        elif role in ("mask", "sep", "cls"):
-            raise UserError(
-                f"the tokenizer has no {role} token",
-                where=f"{folder}, {role}_token of tokenizer_config.json",
-                why=f"none of {', '.join(usual)} is in its vocabulary",
-                cure="the tokenizer of a masked language model, such as BERT's or RoBERTa's; or "
-                f'add_tokens=["{usual[0]}"], which a model has to learn',
-            )
-    found.setdefault("unk", found["mask"])  # byte-level tokenizers know everything
-    found.setdefault("pad", found["sep"])
-    added = tokenizer.get_added_tokens_decoder()
-    others = [number for number, token in added.items() if token.special]
-    return Specials(**found, all=tuple(sorted({*found.values(), *others})))
-
-
-def _json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(
-            f"{path} is no sound JSON", where=str(path), why=str(error), cure="copy or save it again"
-        ) from None
-    return found if isinstance(found, dict) else {}

@@ -6,19 +6,18 @@ step that will use them. So the work is split: the collator pads, in whatever pr
 process, where the step is known. It is cheap, and runs where the batch is, on a GPU too.
 
     masking = MaskingCollator(tokenizer, WholeWordMasker(), mrd_cosine(0.15), total_steps=args.max_steps, seed=1)
+    judging = MaskingCollator(tokenizer, TokenMasker(), 0.15, total_steps=1, seed=2)
 
-    class MaskedTrainer(Trainer):
-        def training_step(self, model, inputs, *rest):
-            inputs = masking.mask_batch(inputs, self.state.global_step)
-            return super().training_step(model, inputs, *rest)
+    class MaskedTrainer(TrainerMasks, Trainer):
+        masking, judging = masking, judging
 
-    MaskedTrainer(model, args, train_dataset=data, data_collator=masking)   # with remove_unused_columns=False
+    MaskedTrainer(model, args, train_dataset=data, eval_dataset=other, data_collator=masking)
 
-`global_step` counts updates: pieces of an accumulated batch share a ratio, and a resumed training goes on where it was.
-For evaluation take another one with a constant ratio and mask at step 0.
+with remove_unused_columns=False among the arguments. This is shown and its hooks are tested, but no Trainer was run
+here: it needs accelerate. In a loop of your own, call `mask_batch(batch, updates so far)` on what the loader gives.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -27,21 +26,41 @@ from torch import Tensor
 from maskwright.errors import UserError
 from maskwright.schedules import constant
 from maskwright.step import Step
-from maskwright_text.mlm import Corruption, Mlm
+from maskwright_text.token_masking import Corruption, TokenMasking
 from maskwright_text.token_units import TokenUnits
+from maskwright_text.token_words import NO_WORD
 from maskwright_torch.contracts import ROWS, Space
 from maskwright_torch.noise import identity
 
 WHERE = "MaskingCollator"
 IGNORED = -100
 """Label of positions that bring no loss, in transformers."""
-NO_WORD = -1
 THEIRS = {"word": "word_ids", "tag": "tags"}
 """What maskers call a feature of tokens -> its name in the features of transformers."""
 WORD_IDS = "word_ids = BatchEncoding.word_ids(i) in every feature, from a fast tokenizer; or a masker of single tokens"
 TAGS = (
     "tags in every feature: for each token its part of speech, a number from 0 to 16, -1 for special tokens"
 )
+
+
+class TrainerMasks:
+    """For a subclass of Trainer, before it among the bases: tokens are hidden where the step is known.
+
+    `global_step` counts updates: pieces of an accumulated batch share a ratio, and a resumed training goes on where it
+    was. All pieces of an update are masked before the Trainer counts their labels (`num_items_in_batch`), by which a
+    model that takes it divides: the loss is then the mean over all hidden tokens of the update. Without labels to count
+    it would be a mean of means. What is judged is always masked alike, by `judging` at step 0.
+    """
+
+    masking: "MaskingCollator"
+    judging: "MaskingCollator"
+
+    def get_batch_samples(self, epoch_iterator: Iterator[Mapping[str, Tensor]], *rest: Any) -> Any:
+        masked = (self.masking.mask_batch(batch, self.state.global_step) for batch in epoch_iterator)  # type: ignore[attr-defined]
+        return super().get_batch_samples(masked, *rest)  # type: ignore[misc]
+
+    def prediction_step(self, model: Any, inputs: Mapping[str, Tensor], *rest: Any, **more: Any) -> Any:
+        return super().prediction_step(model, self.judging.mask_batch(inputs, 0), *rest, **more)  # type: ignore[misc]
 
 
 class MaskingCollator:
@@ -53,6 +72,13 @@ class MaskingCollator:
     data set.
 
     Masks depend on (seed, step, row) alone; without `rows` a text is known by its ids, and equal texts get equal masks.
+
+    `word_ids` as the tokenizer gives them are whole clauses of Chinese, Japanese or Thai; in such texts take
+    `token_words.words_of_tokens(encoding[i], text)`, which also goes for tokenizers that do not cut at words.
+
+    Maskers that go by losses or counts (`weighted`, but for source "uniform") are refused: nothing in the Trainer's
+    loop tells them the losses of single tokens, and its checkpoints do not keep what they remember. objective:mlm on
+    encoder:hf-text does both, for the same models.
 
     Anything else in a feature is dropped, a `label` too: remove_unused_columns=False brings all columns of a data set,
     and a model refuses those that it does not know.
@@ -104,7 +130,7 @@ class MaskingCollator:
         space = Space(
             (0,), vocabulary=len(tokenizer), mask_id=tokenizer.mask_token_id, specials=self.specials
         )
-        self.objective = Mlm(
+        self.masking = TokenMasking(
             TokenUnits(space),
             masker,
             schedule,
@@ -141,17 +167,17 @@ class MaskingCollator:
                 why=f"it has {', '.join(sorted(batch))}",
                 cure="batches padded by calling this MaskingCollator; of a Trainer, remove_unused_columns=False",
             )
-        _refuse_lacking(self.objective.masker, batch)
+        _refuse_lacking(self.masking.masker, batch)
         tokens, real = batch["input_ids"], batch["attention_mask"].bool()
         special = torch.isin(tokens, torch.tensor(self.specials, device=tokens.device)) | ~real
         own = {"tokens": tokens, "real": real, "special": special, ROWS: batch[ROWS]}
         own |= {ours: batch[name] for ours, name in THEIRS.items() if name in batch}
-        self.objective.to(tokens.device)  # random tokens are drawn from a table of ids; not tried on a GPU
+        self.masking.to(tokens.device)  # random tokens are drawn from a table of ids; not tried on a GPU
         at = self.step.at(step)
-        hidden = self.objective.choose(own, at)
-        seen, masked = self.objective.corrupted(own, hidden, at)
+        hidden = self.masking.choose(own, at)
+        seen, masked = self.masking.corrupted(own, hidden, at)
         found = {
-            "input_ids": torch.where(masked, self.objective.encoder.space.mask_id, seen["tokens"]),
+            "input_ids": torch.where(masked, self.masking.encoder.space.mask_id, seen["tokens"]),
             "attention_mask": batch["attention_mask"],
             "labels": tokens.masked_fill(~hidden, IGNORED),
         }

@@ -13,7 +13,7 @@ import numpy as np
 
 from maskwright.errors import UserError
 from maskwright_text.text_data import Spans, TextRows, arrange_files
-from maskwright_text.text_files import Lines, TextFile, find_files, scan_lines
+from maskwright_text.text_files import Lines, TextFile, find_files, notice_left_out, scan_lines
 from maskwright_text.upos import UPOS
 
 SUFFIXES = (".conllu", ".conll")
@@ -51,6 +51,7 @@ def conllu(settings: Any) -> TextRows:
         settings.test_share,
         settings.valid_share,
     )
+    notices += notice_left_out(settings.path, SUFFIXES, settings.splits, files)
     if strange:
         notices.append(f"{strange} words have a tag that is none of the 17: they count as X")
     return TextRows("conllu", files, spans, read_sentence, chosen, {"notices": notices}, digests)

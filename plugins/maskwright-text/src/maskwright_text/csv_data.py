@@ -32,7 +32,7 @@ class ReadRow:
         self._headers: dict[str, list[str]] = {}
 
     def __call__(self, file: TextFile, text: str, where: str) -> dict[str, Any]:
-        cells = next(self._reader(file, [text]))
+        cells = next(self._reader(file, (_with_one_end(line) for line in text.split("\n"))))
         return self.columns.pick(dict(zip(self._headers[file.name], cells, strict=True)), where)
 
     def records(self, file: TextFile, lines: Lines) -> Iterator[Record]:
@@ -48,7 +48,8 @@ class ReadRow:
                 break
             except csv.Error as error:
                 raise self._no_csv(where, error) from None
-            if not any(cell.strip() for cell in cells):
+            # Separators alone are a record with empty entries, unless they stand above the header.
+            if not any(cell.strip() for cell in cells) and (len(cells) < 2 or not header):
                 continue
             if not header:
                 header = [cell.strip() for cell in cells]
@@ -97,4 +98,9 @@ class ReadRow:
 
 def _texts(file: TextFile, lines: Lines) -> Iterator[str]:
     for start, end in zip(lines.starts.tolist(), lines.ends.tolist(), strict=True):
-        yield file.piece(start, end).decode("utf-8").rstrip("\r") + "\n"
+        yield _with_one_end(file.piece(start, end).decode("utf-8"))
+
+
+def _with_one_end(line: str) -> str:
+    """The first pass and each later look must read the same, within quotes too: \\r\\n is \\n there."""
+    return line.rstrip("\r") + "\n"

@@ -7,7 +7,8 @@ import torch
 from maskwright.errors import UserError
 from maskwright.step import Step
 from maskwright_text.beam import beam_search
-from maskwright_text.choosing import Decoding, Rules, Written, one_by_one
+from maskwright_text.choosing import Rules, Written, one_by_one
+from maskwright_text.decoding_settings import Decoding
 from maskwright_text.several_at_once import several_at_once
 from maskwright_text.writers import writer_for
 from maskwright_torch.contracts import ROWS, Batch
@@ -16,9 +17,14 @@ from maskwright_torch.noise import uniform
 WHERE = "decoding"
 
 
-def decode(model: Any, batch: Batch, decoding: Decoding, step: Step) -> list[list[Written]]:
-    """For each row of a batch of sources the texts that were written, best first."""
-    rules = Rules(model.encoder, decoding)
+def decode(
+    model: Any, batch: Batch, decoding: Decoding, step: Step, rules: Rules | None = None
+) -> list[list[Written]]:
+    """For each row of a batch of sources the texts that were written, best first.
+
+    `rules` of this model and decoding, where there are several batches: making them goes through the vocabulary.
+    """
+    rules = rules or Rules(model.encoder, decoding)
     limit = _checked(model, decoding, rules)
     rows = batch[ROWS]
     with torch.no_grad():
@@ -38,6 +44,13 @@ def decode(model: Any, batch: Batch, decoding: Decoding, step: Step) -> list[lis
 
 def _checked(model: Any, decoding: Decoding, rules: Rules) -> int:
     """The greatest length; UserError where settings and model do not fit."""
+    for name, why, cure in decoding.mistakes():
+        raise UserError(
+            "settings of how to write do not go together",
+            where=f"{WHERE}, setting {name}",
+            why=why,
+            cure=cure,
+        )
     limit = decoding.max_length or model.target_length
     if limit > model.target_length:
         raise UserError(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from maskwright.step import Step
-from maskwright_text.choosing import Decoding
+from maskwright_text.decoding_settings import Decoding
 from maskwright_text.params_seq2seq import Seq2Seq
 from maskwright_torch.contracts import Generated
 

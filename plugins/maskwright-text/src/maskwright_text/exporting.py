@@ -3,6 +3,7 @@
 An exporter gets a part and a path. What the other program cannot express is refused, in words.
 """
 
+import itertools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -123,8 +124,12 @@ def _write_vocabulary(codec: TextCodec, folder: Path) -> None:
     if json.loads(codec.tokenizer.to_str())["model"]["type"] != "WordPiece":
         note("its scripts read a vocab.txt of word pieces, this tokenizer has none; tokenizer.json is there")
         return
-    words = sorted(codec.tokenizer.get_vocab(with_added_tokens=True).items(), key=lambda entry: entry[1])
-    (folder / "vocab.txt").write_text("".join(f"{word}\n" for word, _ in words), encoding="utf-8")
+    words = codec.tokenizer.get_vocab(with_added_tokens=True)
+    names = {number: word for word, number in words.items()}
+    # The line is the id: one that no token has gets a name that none has.
+    free = (name for count in itertools.count() if (name := f"[unused{count}]") not in words)
+    lines = [names.get(number) or next(free) for number in range(codec.known)]
+    (folder / "vocab.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def _foreign_to_transformers(encoder: ForeignEncoder, head: VocabularyHead | None, out: Path) -> None:

@@ -18,8 +18,9 @@ from maskwright_text.foreign_layers import groups_of, remove_others, set_heads
 from maskwright_text.pruned_heads import kept_units
 from maskwright_text.reading import read_texts
 from maskwright_text.text_batches import TextPrepare
+from maskwright_text.token_units import OverTokens
 from maskwright_text.vocabulary import VocabularyHead
-from maskwright_torch.contracts import ROWS, Baseline, Batch, Encoded, Group, Space, Units
+from maskwright_torch.contracts import Baseline, Batch, Encoded, Group, Space
 from maskwright_torch.masking import take
 from maskwright_torch.prunable import Prunable, require_plain_maps
 
@@ -29,7 +30,7 @@ LOWEST = torch.finfo(torch.bfloat16).min
 """Added to scores of what may not be read. Finite, also after a cast to bfloat16, so that no row is all -inf."""
 
 
-class ForeignEncoder(Prunable):
+class ForeignEncoder(OverTokens, Prunable):
     """A network of transformers. Hidden tokens enter as the tokenizer's mask token."""
 
     def __init__(self, opened: Opened, length: int, pool: Literal["mean", "first"] = "mean") -> None:
@@ -65,19 +66,6 @@ class ForeignEncoder(Prunable):
         self.own_head = None
 
     # -- the encoder contract ------------------------------------------------------------------------------
-
-    def targets(self, batch: Batch) -> Tensor:
-        """int64 (B, T)"""
-        return batch["tokens"]
-
-    def with_values(self, batch: Batch, values: Tensor) -> dict[str, Tensor]:
-        """The batch with other tokens, int64 (B, T)."""
-        return {**batch, "tokens": values}
-
-    def units(self, batch: Batch) -> Units:
-        count = batch["tokens"].shape[1]
-        position = torch.arange(count, device=batch["tokens"].device)
-        return Units(batch["real"] & ~batch["special"], (count,), position, batch[ROWS])
 
     def forward(self, batch: Batch, hidden: Tensor | None = None) -> Encoded:
         tokens, real = batch["tokens"], batch["real"]

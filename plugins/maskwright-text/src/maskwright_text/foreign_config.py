@@ -166,7 +166,7 @@ def read_folder(folder: Path) -> FolderConfig:
         raise UserError(
             f'{path} is about a model of the type "{found}", which is no masked language model that we open',
             where=f"{path}: model_type",
-            cure=f"one of {', '.join(ARCHITECTURES)}",
+            cure=f"one of {', '.join(ARCHITECTURES)}; for weights of UniLM  maskwright import {folder} --from unilm",
         )
     return FolderConfig(folder, found, table, _pruned_heads(path, table.get("pruned_heads") or {}))
 

@@ -19,6 +19,9 @@ from maskwright_torch.part import seeded
 
 Attention = Literal["sdpa", "eager"]
 
+FUSED = "qkv_linear"
+"""In names of UniLM 2, which has BERT's other names."""
+
 HeadWeights = dict[str, Tensor]
 """Weights of a VocabularyHead by their names in it."""
 
@@ -44,14 +47,16 @@ def open_folder(
 ) -> Opened:
     """Model and tokenizer of a folder; UserError where one is missing, damaged, or does not fit the other."""
     config = read_folder(folder)
-    model, missing = _opened(config, attention)
+    model, missing, unexpected = _opened(config, attention)
     head = config.architecture.head
     if lacking := sorted(name for name in missing if not head.holds(name)):
         raise UserError(
             f"{folder} lacks weights of its model",
             where=str(folder),
             why=", ".join(lacking[:6]) + (f" and {len(lacking) - 6} more" if len(lacking) > 6 else ""),
-            cure="save the model again with save_pretrained",
+            cure=f"it has queries, keys and values in one map, as UniLM 2: maskwright import {folder} --from unilm"
+            if any(FUSED in name for name in unexpected)
+            else "save the model again with save_pretrained",
         )
     cure = "save the tokenizer into the folder of the model, with save_pretrained"
     codec = Loaded(folder, cure, add_tokens)
@@ -98,8 +103,8 @@ def quiet() -> Iterator[None]:
             log.enable_progress_bar()
 
 
-def _opened(config: FolderConfig, attention: Attention) -> tuple[Any, set[str]]:
-    """The model in evaluation mode, and the names of tensors that the folder does not have."""
+def _opened(config: FolderConfig, attention: Attention) -> tuple[Any, set[str], set[str]]:
+    """The model in evaluation mode, and names of tensors: those that the folder lacks, and those it has beside."""
 
     settings = {"dtype": torch.float32, "attn_implementation": attention, "output_loading_info": True}
 
@@ -124,7 +129,7 @@ def _opened(config: FolderConfig, attention: Attention) -> tuple[Any, set[str]]:
             cure=f"save it again with save_pretrained: config.json of a {config.model_type} and its weights, "
             "model.safetensors",
         ) from None
-    return model.eval(), set(told["missing_keys"])
+    return model.eval(), set(told["missing_keys"]), set(told["unexpected_keys"])
 
 
 def _head_of(config: FolderConfig, model: nn.Module, missing: set[str]) -> HeadWeights | None:

@@ -11,7 +11,9 @@ from typing import Any, ClassVar, Literal
 from maskwright.contracts import Dataset, Findings, items_of
 from maskwright.errors import UserError
 from maskwright.step import Step
-from maskwright_text.choosing import Decoding
+from maskwright_text.answer_scores import answer_scores
+from maskwright_text.decoding_settings import Decoding
+from maskwright_text.seq2seq_batches import source_of, target_of
 from maskwright_text.text_metrics import METRICS, first_sentence, require_metrics, score, words_of_name
 from maskwright_torch.noise import identities, uniform
 
@@ -24,8 +26,14 @@ SHOWN = 240
 class Generation:
     """ROUGE, BLEU and exact matches of what is written."""
 
-    metrics: ClassVar[Mapping[str, Literal["max", "min"]]] = {**METRICS, "complete": "max", "*_rougeL": "max"}
-    """`complete`: share of texts with an end; `first_sentence_rougeL`, and `name_rougeL` where items have names."""
+    metrics: ClassVar[Mapping[str, Literal["max", "min"]]] = {
+        **METRICS,
+        "complete": "max",
+        "*_rougeL": "max",
+        "answer_*": "max",
+    }
+    """`complete`: share of texts with an end; `first_sentence_rougeL`, and `name_rougeL` where items have names;
+    `answer_exact` and `answer_f1`, as SQuAD judges them, where items have `answers`."""
 
     def __init__(self, decoding: Decoding, most: int, examples: int) -> None:
         require_metrics("evaluator:generation")
@@ -35,24 +43,29 @@ class Generation:
         items = drawn_items(data, self.most, step, "evaluator:generation")
         step = Step(step.seed).fork("generation")  # the same texts are drawn whenever one asks
         found = [texts[0] for texts in subject.generate(items, step, self.decoding)]
-        right = [item["summary"] for item in items]
+        right = [target_of(item) for item in items]
         own = score([each.text for each in found], right)
         values = {**own.values, "complete": sum(each.complete for each in found) / len(found)}
+        rows = [
+            {"id": str(item["id"]), "generated": each.text, "complete": each.complete, **measured}
+            for item, each, measured in zip(items, found, own.rows, strict=True)
+        ]
+        if all("answers" in item for item in items):
+            for row, item in zip(rows, items, strict=True):
+                row |= answer_scores(row["generated"], item["answers"])
+            for name in ("answer_exact", "answer_f1"):
+                values[name] = sum(row[name] for row in rows) / len(rows)
         table = [{"text": "this model", **own.values}]
         for name, words, texts in _controls(items):
             control = score(texts, right).values
             table.append({"text": words, **control})
             values[f"{name}_rougeL"] = control["rougeL"]
-        rows = [
-            {"id": str(item["id"]), "generated": each.text, "complete": each.complete, **measured}
-            for item, each, measured in zip(items, found, own.rows, strict=True)
-        ]
         shown = zip(items[: self.examples], found, strict=False)
         examples = [
             {
                 "id": str(item["id"]),
-                "text": _short(item["text"]),
-                "right": item["summary"],
+                "text": _short(source_of(item)),
+                "right": target_of(item),
                 "written": each.text,
             }
             for item, each in shown
@@ -65,7 +78,11 @@ class Generation:
 
 def _controls(items: Sequence[Item]) -> Iterator[tuple[str, str, list[str]]]:
     """(name of the metric, words, a text for each item) of answers that need no model."""
-    yield "first_sentence", "the first sentence of the text", [first_sentence(item["text"]) for item in items]
+    yield (
+        "first_sentence",
+        "the first sentence of the text",
+        [first_sentence(source_of(item)) for item in items],
+    )
     if all("name" in item for item in items):
         yield "name", "the item's name", [words_of_name(item["name"]) for item in items]
 

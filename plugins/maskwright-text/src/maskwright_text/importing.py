@@ -3,6 +3,7 @@
 An importer gets a path and gives (Params, part). The tokenizer comes along: it is kept in the run.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from maskwright_text.params_models import Mlm, TextEncoder, Tokenizer
 from maskwright_text.unilm_weights import TABLE, read_unilm
 from maskwright_torch.part import State, differences
 
+FIRST_INNER = "blocks.0.mlp.fc1.weight"
 PRE_NORM = {"bert": False, "camembert": False, "roberta": False, "xlm-roberta": False} | {
     "roberta-prelayernorm": True
 }
@@ -102,6 +104,7 @@ def _assembled(found: Found) -> tuple[Any, Any]:
         add_tokens=list(found.codec.added),
     )
     ours = to_ours(network, settings["depth"], found.pre_norm, where)
+    _refuse_sizes(found.config, ours, where)
     if found.relative is not None:
         ours["relative.table.weight"] = found.relative.t().contiguous()
     params: Any = _built(where, TextEncoder, codec=codec, **settings)
@@ -121,11 +124,26 @@ def _assembled(found: Found) -> tuple[Any, Any]:
     return params, part
 
 
+def _refuse_sizes(config: Mapping[str, Any], ours: State, where: str) -> None:
+    """UserError where the configuration has other sizes than the tensors, before a network of them is built."""
+    tables = {
+        "hidden_size": ours["tokens.weight"].shape[1:],
+        "intermediate_size": ours[FIRST_INNER].shape[:1],
+    }
+    wrong = [
+        f"{key}: {config[key]}, the tensors have {' x '.join(map(str, size)) or 'none'}"
+        for key, size in tables.items()
+        if size != (config[key],)
+    ]
+    if wrong:
+        raise _cannot_be(where, wrong)
+
+
 def _settings(found: Found) -> dict[str, Any]:
     """Settings of encoder:text."""
     where, config = f"{found.where}: {CONFIG}", found.config
     whole = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-    width, depth, heads, hidden = (_number(config, key, int, where) for key in whole)
+    width, depth, heads, hidden = (_number(config, key, where) for key in whole)
     for key, usual in (("hidden_act", "gelu"), ("position_embedding_type", "absolute")):
         if (value := config.get(key, usual)) != usual:
             raise UserError(
@@ -140,24 +158,35 @@ def _settings(found: Found) -> dict[str, Any]:
         "heads": heads,
         "mlp_ratio": hidden / width,
         "pre_norm": found.pre_norm,
-        "dropout": float(config.get("hidden_dropout_prob", 0.1)),
-        "eps": float(config.get("layer_norm_eps", 1e-12)),
+        "dropout": _real(config, "hidden_dropout_prob", 0.1, where),
+        "eps": _real(config, "layer_norm_eps", 1e-12, where),
     }
     if found.relative is not None:
-        reach = _number({"max_rel_pos": 128, **config}, "max_rel_pos", int, where)
+        reach = _number({"max_rel_pos": 128, **config}, "max_rel_pos", where)
         settings |= {"relative": found.relative.shape[1], "reach": reach}
     return settings
 
 
-def _number(config: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
+def _number(config: Mapping[str, Any], key: str, where: str) -> int:
     value = config.get(key)
-    if type(value) is not kind or value < 1:
-        raise UserError(
-            f"{where}: {key} is {str(value)[:60]!r}, wanted a whole number of at least 1",
-            where=where,
-            cure="mend the file, or save the model again",
-        )
+    if type(value) is not int or value < 1:
+        raise _mend(key, value, "a whole number of at least 1", where)
     return value
+
+
+def _real(config: Mapping[str, Any], key: str, usual: float, where: str) -> float:
+    value = config.get(key, usual)
+    if type(value) not in (int, float) or not 0 <= value < math.inf:
+        raise _mend(key, value, "a number of at least 0", where)
+    return float(value)
+
+
+def _mend(key: str, value: Any, wanted: str, where: str) -> UserError:
+    return UserError(
+        f"{where}: {key} is {str(value)[:60]!r}, wanted {wanted}",
+        where=where,
+        cure="mend the file, or save the model again",
+    )
 
 
 def _two_segments(table: Tensor, config: Mapping[str, Any]) -> Tensor:

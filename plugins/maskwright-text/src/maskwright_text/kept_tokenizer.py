@@ -29,7 +29,7 @@ class KeptTokenizer(TextCodec):
         self.read()
 
     def read(self) -> None:
-        self._tokenizer = Loaded(self.path, add=self.added).tokenizer
+        self.tokenizer = Loaded(self.path, add=self.added).tokenizer
 
 
 def specials_setting(codec: TextCodec, rows: int) -> list[int]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from maskwright.errors import UserError
 from maskwright_text.text_data import Spans, TextRows, arrange_files, notice_new_classes, sorted_classes
-from maskwright_text.text_files import Lines, TextFile, find_files, scan_lines
+from maskwright_text.text_files import Lines, TextFile, find_files, notice_left_out, scan_lines
 
 SUFFIXES = (".txt", ".text")
 
@@ -51,6 +51,7 @@ def _plain_text(name: str, settings: Any, cut: Any) -> TextRows:
         settings.test_share,
         settings.valid_share,
     )
+    notices += notice_left_out(settings.path, SUFFIXES, settings.splits, files)
     facts: dict[str, Any] = {}
     read = ReadText(settings.label_from)
     if settings.label_from != "nothing":

@@ -22,6 +22,8 @@ POINTS = 9.0
 LETTER = 0.60205 * POINTS / 72
 """Width of a letter of DejaVu Sans Mono."""
 LINE, TITLE, GAP, MARGIN, AIR = 0.19, 0.24, 0.16, 0.18, 0.008
+CURVE = 1.9
+"""Height of the schedule's curve, with what stands at its axes."""
 DOTS_PER_INCH = 130
 INK, QUIET, PAPER, HIDDEN = "#1f1f1f", "#6a6a6a", "#ffffff", "#e39a4a"
 FONT = "DejaVu Sans Mono"
@@ -53,15 +55,18 @@ def lines_of(text: str, columns: int = COLUMNS) -> list[Span]:
     return found
 
 
-def drawn(text: str, panels: Sequence[Panel], kind: str = "png") -> bytes:
-    """The picture as bytes, the same each time."""
+def drawn(
+    text: str, panels: Sequence[Panel], kind: str = "png", curve: Sequence[tuple[float, float]] = ()
+) -> bytes:
+    """The picture as bytes, the same each time; below it a curve of (share of the run, ratio) where there is one."""
     import matplotlib
     from matplotlib.figure import Figure as Canvas
 
     lines = lines_of(text)
     shown, more = lines[:LINES], len(lines) > LINES
     panel = TITLE + (len(shown) + more) * LINE + GAP
-    width, height = 2 * MARGIN + COLUMNS * LETTER, 2 * MARGIN - GAP + panel * len(panels)
+    width = 2 * MARGIN + COLUMNS * LETTER
+    height = 2 * MARGIN - GAP + panel * len(panels) + CURVE * bool(curve)
     canvas = Canvas(figsize=(width, height), dpi=DOTS_PER_INCH, facecolor=PAPER)
     axis = canvas.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
     axis.axis("off")
@@ -75,11 +80,23 @@ def drawn(text: str, panels: Sequence[Panel], kind: str = "png") -> bytes:
             middle -= LINE
         if more:
             axis.text(MARGIN, middle, "…", color=QUIET, fontsize=POINTS, va="center")
+    if curve:
+        _draw_curve(canvas, curve, width, height)
     target = io.BytesIO()
     metadata = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
     with matplotlib.rc_context({"svg.hashsalt": "maskwright", "svg.fonttype": "path"}):
         canvas.savefig(target, format=kind, metadata=metadata)
     return target.getvalue()
+
+
+def _draw_curve(canvas: Any, curve: Sequence[tuple[float, float]], width: float, height: float) -> None:
+    left, bottom = 4 * MARGIN, 3 * MARGIN
+    place = (left / width, bottom / height, 0.5 - left / width, (CURVE - bottom - GAP) / height)
+    axis = canvas.add_axes(place, xlim=(0, 1), ylim=(0, 1.1 * max(ratio for _, ratio in curve)))
+    axis.plot(*zip(*curve, strict=True), color=HIDDEN)
+    axis.set_xlabel("share of the run", color=QUIET, fontsize=POINTS)
+    axis.set_ylabel("ratio", color=QUIET, fontsize=POINTS)
+    axis.tick_params(labelsize=POINTS - 1, colors=QUIET)
 
 
 def _draw_line(axis: Any, text: str, line: Span, hidden: Sequence[Span], middle: float) -> None:
@@ -120,7 +137,9 @@ def _drawable(text: str) -> str:
     return "".join(known[letter] for letter in text)
 
 
-def write_drawing(text: str, panels: Sequence[Panel], path: Path) -> None:
+def write_drawing(
+    text: str, panels: Sequence[Panel], path: Path, curve: Sequence[tuple[float, float]] = ()
+) -> None:
     """The picture as a file, which is then there whole or not at all; a PNG where the path has no suffix."""
     path = path if path.suffix else path.with_name(f"{path.name}.png")
     kind = FORMATS.get(path.suffix.lower())
@@ -131,4 +150,4 @@ def write_drawing(text: str, panels: Sequence[Panel], path: Path) -> None:
             why="the result is a drawing of the masks on their text",
             cure=f"one of {', '.join(FORMATS)}; without --out the masks are printed as JSON lines",
         )
-    write_atomic(path, drawn(text, panels, kind))
+    write_atomic(path, drawn(text, panels, kind, curve))

@@ -13,10 +13,17 @@ from torch import Tensor
 
 from maskwright.charts import Series, line_chart
 from maskwright.contracts import Dataset, Figure, Findings
-from maskwright.errors import UserError
 from maskwright.step import Step
 from maskwright_text.mask_drawing import Panel, drawn
-from maskwright_text.text_subjects import Item, first_items, hidden_spans, refuse_other_parts, spans_of
+from maskwright_text.text_batches import are_pairs
+from maskwright_text.text_subjects import (
+    Span,
+    first_items,
+    hidden_spans,
+    nothing_to_hide,
+    refuse_other_parts,
+    text_and_spans,
+)
 from maskwright_text.upos import UPOS
 from maskwright_torch.contracts import ROWS, Batch
 from maskwright_torch.inference import in_batches, in_use
@@ -72,16 +79,10 @@ class MaskReport:
                     there += _by_tag(batch["tag"], valid)
                 for row, item in enumerate(piece):
                     if len(drawings) < self.pictures and int(valid[row].sum()) >= WORTH_DRAWING:
-                        drawings.append(
-                            (str(item["text"]), _panels(subject, batch, item, row, moments, masks))
-                        )
+                        text, spans = text_and_spans(subject.encoder, item, are_pairs(piece))
+                        drawings.append((text, _panels(subject, batch, spans, row, moments, masks)))
         if not moments[0].tokens:
-            raise UserError(
-                f"none of {len(items)} texts has a token that could be hidden",
-                where=WHERE,
-                why="they are empty, or hold special tokens only",
-                cure="another split, or data with text in it",
-            )
+            raise nothing_to_hide(len(items), WHERE)
         table = [_line(moment, len(items)) for moment in moments]
         tables: dict[str, Any] = {f"what is hidden in {len(items)} texts": table}
         if bool(there.any()):
@@ -89,7 +90,7 @@ class MaskReport:
         weights = _weights(subject)
         if weights:
             # Without a number of steps: who judges a run from outside is not told how long it trained.
-            tables["weights of the masker as it was judged, the largest first"] = weights[:MOST_WEIGHTS]
+            tables["weights of the masker as it was judged, the largest first"] = weights
         return Findings(
             values={f"hidden/{row['% of the run']}": row["ratio realised"] for row in table},
             tables=tables,
@@ -114,10 +115,14 @@ def _hidden(subject: Any, batch: Batch, valid: Tensor, moment: Moment) -> Tensor
 
 
 def _panels(
-    subject: Any, batch: Batch, item: Item, row: int, moments: Sequence[Moment], masks: Sequence[Tensor]
+    subject: Any,
+    batch: Batch,
+    spans: Sequence[Span],
+    row: int,
+    moments: Sequence[Moment],
+    masks: Sequence[Tensor],
 ) -> list[Panel]:
     """A text at each moment."""
-    spans = spans_of(subject.encoder, str(item["text"]))
     count = int(subject.encoder.units(batch).valid[row].sum())
     found = []
     for moment, mask in zip(moments, masks, strict=True):
@@ -128,12 +133,12 @@ def _panels(
 
 
 def steps_of(step: Step, moments: int) -> list[Step]:
-    """Evenly spread over a run, from its beginning to its end."""
-    return [attrs.evolve(step, number=number, total=max(moments - 1, 1)) for number in range(moments)]
+    """Evenly spread over a run, from its beginning to its end; two or more."""
+    return [attrs.evolve(step, number=number, total=moments - 1) for number in range(moments)]
 
 
 def title_of(progress: float, ratio: float, hidden: int, count: int) -> str:
-    return f"{progress:.0%} of the run · ratio {ratio:.3g} · {hidden} of {count} tokens hidden"
+    return f"{100 * progress:.3g}% of the run · ratio {ratio:.3g} · {hidden} of {count} tokens hidden"
 
 
 def curve_of(schedule: Any) -> list[tuple[float, float]]:
@@ -151,7 +156,7 @@ def _line(moment: Moment, texts: int) -> dict[str, Any]:
     return {
         "% of the run": moment.percent,
         "ratio asked": moment.asked / texts,
-        "ratio realised": moment.hidden / max(moment.tokens, 1),
+        "ratio realised": moment.hidden / moment.tokens,
         "hidden tokens": moment.hidden,
         "texts with none": moment.nothing,
     }
@@ -174,12 +179,11 @@ def _weights(subject: Any) -> list[dict[str, Any]]:
     """What a masker says of its classes, the largest weight first; tokens by their text."""
     if not hasattr(subject.masker, "table"):
         return []
-    rows = sorted(subject.masker.table(), key=lambda row: -row["weight"])
     return [
         {**row, "class": subject.encoder.codec.tokenizer.id_to_token(row["class"])}
         if isinstance(row["class"], int)
         else row
-        for row in rows
+        for row in subject.masker.table(MOST_WEIGHTS)
     ]
 
 

@@ -18,13 +18,20 @@ UPSTREAM_MOST = 512
 """The official collator of time-variant masking never hides more tokens of a row."""
 
 
+def upstream_counts(units: Units, ratio: Tensor) -> Tensor:
+    """int64 (B,): tokens to hide by the official collator, which counts special tokens into the length of a text.
+
+    `units` have the feature `real`. Python's round() and this one take halves to the even number.
+    """
+    return (units.features["real"].sum(dim=1) * ratio).round().clamp(1, UPSTREAM_MOST).long()
+
+
 class TokenMasker(nn.Module):
     """Any token alike; `sampling` says how many."""
 
     def __init__(self, sampling: Sampling = "exact") -> None:
         super().__init__()
         self.sampling = sampling
-        # Upstream counts special tokens into the length of a text.
         self.features = ("real",) if sampling == "upstream" else ()
 
     def forward(self, units: Units, ratio: Tensor, step: Step) -> Tensor:
@@ -36,8 +43,7 @@ class TokenMasker(nn.Module):
     def counts(self, units: Units, ratio: Tensor, step: Step) -> Tensor:
         """int64 (B,): tokens to hide in each row."""
         if self.sampling == "upstream":
-            length = units.features["real"].sum(dim=1)
-            return (length * ratio).round().clamp(1, UPSTREAM_MOST).long()
+            return upstream_counts(units, ratio)
         if self.sampling == "stochastic":
             # floor(x + u) is floor(x), or one more with the probability of what was cut off.
             draw = uniform(step.stream("count"), units.rows, 1)[:, 0]

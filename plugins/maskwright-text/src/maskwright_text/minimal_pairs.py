@@ -17,7 +17,7 @@ from torch import Tensor
 from maskwright.contracts import Dataset, Findings
 from maskwright.errors import UserError
 from maskwright.step import Step
-from maskwright_text.text_subjects import Item, first_items, refuse_other_parts
+from maskwright_text.text_subjects import Item, first_items, refuse_other_parts, unknown_tokens
 from maskwright_torch.contracts import Batch
 from maskwright_torch.features import some_places
 from maskwright_torch.inference import in_batches, in_use
@@ -30,11 +30,20 @@ TIE = 1e-5
 
 @attrs.frozen
 class Scored:
-    """A sentence: its pseudo-log-likelihood in nats, how many tokens were hidden in turn, how many did not fit."""
+    """A sentence: its pseudo-log-likelihood in nats, how many tokens were hidden in turn, how many did not fit.
+
+    `unknown`: tokens that stand for no text, [UNK] for the most part. Nobody is trained to predict them, so they have
+    no score; leaving them out of the sum would make a sentence likelier for words that the tokenizer does not know.
+    """
 
     score: float
     tokens: int
     cut: int
+    unknown: int
+
+    @property
+    def judged(self) -> bool:
+        return bool(self.tokens) and not self.unknown  # the score of nothing is 0, the best there is
 
 
 class MinimalPairs:
@@ -61,16 +70,20 @@ class MinimalPairs:
         scored = self.scored(subject, texts, step)
         rows: list[dict[str, Any]] = []
         for item, group, good, bad in zip(pairs, groups, scored[::2], scored[1::2], strict=True):
-            if good.tokens and bad.tokens:  # the score of nothing is 0, the best there is
+            if good.judged and bad.judged:
                 rows.append(
                     {"id": str(item["id"]), **_compared(good, bad), **({"group": group} if group else {})}
                 )
+        unknown = sum(
+            bool(good.unknown or bad.unknown) for good, bad in zip(scored[::2], scored[1::2], strict=True)
+        )
         if not rows:
             raise UserError(
-                f"none of {len(pairs)} pairs has tokens in both sentences",
+                f"none of {len(pairs)} pairs can be judged",
                 where=WHERE,
-                why="one of them is empty each time",
-                cure="pairs of sentences in the fields text and other",
+                why=f"{unknown} have words that the tokenizer does not know, {len(pairs) - unknown} an empty sentence",
+                cure="pairs of sentences in the fields text and other, and a tokenizer that knows their words, "
+                "such as codec:subwords with model = bpe",
             )
         values = {"accuracy": _share(rows)}
         by_group: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -81,7 +94,7 @@ class MinimalPairs:
         table = [_line("all pairs", rows)] + [_line(name, found) for name, found in named.items()]
         return Findings(
             values, rows, {f"{len(rows)} pairs; chance is 0.5": table},
-            notes=list(_notes(rows, len(pairs) - len(rows), sum(entry.cut for entry in scored))),
+            notes=list(_notes(rows, len(pairs) - len(rows), unknown, sum(entry.cut for entry in scored))),
         )  # fmt: skip
 
     def scored(self, subject: Any, texts: Sequence[Item], step: Step) -> list[Scored]:
@@ -95,7 +108,8 @@ class MinimalPairs:
                 valid = subject.encoder.units(batch).valid
                 sums = self._sums(subject, batch, valid)
                 cut = batch["cut"].tolist() if "cut" in batch else [0] * len(piece)
-                ordered += map(Scored, sums.tolist(), valid.sum(dim=1).tolist(), cut)
+                unknown = unknown_tokens(batch).sum(dim=1).tolist()
+                ordered += map(Scored, sums.tolist(), valid.sum(dim=1).tolist(), cut, unknown)
         if not all(math.isfinite(entry.score) for entry in ordered):
             raise UserError(
                 "the model gives scores that are infinite or no numbers",
@@ -181,14 +195,16 @@ def _line(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _notes(rows: Sequence[Mapping[str, Any]], empty: int, cut: int) -> Iterator[str]:
+def _notes(rows: Sequence[Mapping[str, Any]], left_out: int, unknown: int, cut: int) -> Iterator[str]:
     differ = len(rows) - len(_as_long(rows))
     if differ:
         yield (
             f"in {differ} of {len(rows)} pairs the sentences have different numbers of tokens: each further token "
             "makes a score lower, so these pairs favour the shorter sentence"
         )
-    if empty:
-        yield f"{empty} pairs with an empty sentence were left out"
+    if unknown:
+        yield f"{unknown} pairs with words that the tokenizer does not know were left out: [UNK] has no likelihood"
+    if left_out - unknown:
+        yield f"{left_out - unknown} pairs with an empty sentence were left out"
     if cut:
         yield f"{cut} tokens did not fit into the encoder's length and were not judged"

@@ -66,7 +66,10 @@ class TokenLoss:
 
 @params
 class MinimalPairs:
-    """Pairs of sentences: how often the model finds the good one likelier than the bad one (as in BLiMP)."""
+    """Pairs of sentences: how often the model finds the good one likelier than the bad one (as in BLiMP).
+
+    Pairs with words that the tokenizer does not know are left out, and counted.
+    """
 
     score: Literal["pll", "pll-word-l2r"] = setting(
         "pll", help="pll: each token hidden in turn; pll-word-l2r: with it the later tokens of its word"
@@ -139,6 +142,11 @@ class ShowMasks:
     floor: float = setting(0.02, ge=0, le=1, help="lowest ratio, whatever the schedule says")
     cap: float = setting(0.95, ge=0, le=1, help="highest ratio, whatever the schedule says")
     moments: int = setting(5, ge=2, help="moments of a training run, its beginning and its end among them")
+    steps: list[int] = setting(
+        [], ge=0, help="show these steps of a run of `total` steps in place of moments"
+    )
+    total: int = setting(0, ge=0, help="steps of the run, for `steps`")
+    at_least_one: bool = setting(True, help="hide a token of every text, as objective:mlm does")
     shown: int = setting(
         700, ge=1, help="characters of a text that are shown; all of it is masked and counted"
     )
@@ -146,13 +154,18 @@ class ShowMasks:
     def check(self):
         if self.floor > self.cap:
             yield "floor", f"{self.floor} is above the cap {self.cap}"
+        if self.steps and max(self.steps) > self.total:
+            yield (
+                "total",
+                f"{self.total} steps are less than step {max(self.steps)}: give the length of the run",
+            )
         yield from ratio_mistakes(self.ratio)
         yield from masker_mistakes(self.masker)
 
     def build(self):
         from maskwright_text.show_masks import ShowMasks as Built
 
-        names = "masker ratio codec floor cap moments shown"
+        names = "masker ratio codec floor cap at_least_one moments steps total shown"
         return Built(**{name: getattr(self, name) for name in names.split()})
 
     @classmethod

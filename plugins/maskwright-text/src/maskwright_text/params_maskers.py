@@ -9,7 +9,7 @@ _WORDS = [0, 0, 1, 2, 2, 2, 3, 4, 4, 5]
 _TAGS = [7, 7, 1, 15, 15, 15, 5, 7, 7, 12]
 
 
-def _example_features(count):
+def _example_features(cls, count):
     """Words of one to three tokens, and as they go: parts of speech, tokens, what is real."""
     rounds, places = zip(*(divmod(place, len(_WORDS)) for place in range(count)), strict=True)
     words = _WORDS[-1] + 1
@@ -28,7 +28,8 @@ class Tokens:
     sampling: Literal["exact", "bernoulli", "stochastic", "upstream"] = setting(
         "exact",
         help="exact: floor(ratio * n + .5) of n tokens; bernoulli: each by itself; stochastic: ratio * n, rounded "
-        "up or down by chance; upstream: as the official collator, 1 to 512, special tokens counted into n",
+        "up or down by chance, which needs at_least_one=false of the objective to be true of short texts; "
+        "upstream: as the official collator, 1 to 512, special tokens counted into n",
     )
 
     def tags(self):
@@ -58,9 +59,7 @@ class WholeWord:
     def example(cls):
         return cls()
 
-    @classmethod
-    def example_features(cls, count):
-        return _example_features(count)
+    example_features = classmethod(_example_features)
 
 
 @params
@@ -83,9 +82,7 @@ class Spans:
     def example(cls):
         return cls()
 
-    @classmethod
-    def example_features(cls, count):
-        return _example_features(count)
+    example_features = classmethod(_example_features)
 
 
 @params
@@ -109,11 +106,17 @@ class Weighted:
         0.5, ge=0, help="frequency: the weight of a token seen n times is (n + 1) ** -power"
     )
     whole_words: bool = setting(True, help="hide words whole; else each token by itself")
+    rounding: Literal["exact", "upstream"] = setting(
+        "exact",
+        help="count of tokens to hide. exact: floor(ratio * n + .5) of n tokens; upstream: as the official collator, "
+        "1 to 512, special tokens counted into n",
+    )
 
     def tags(self):
         tags = set() if self.source == "uniform" else {"stateful"}
-        tags |= {"follows-ratio"} if self.fills_the_count else set()
-        return tags if self.fills_the_count and not self.whole_words else tags | {"inexact-count"}
+        exact = self.fills_the_count and self.rounding == "exact"
+        tags |= {"follows-ratio"} if exact else set()
+        return tags if exact and not self.whole_words else tags | {"inexact-count"}
 
     def reads(self):
         return {"tags": IF_UNTAGGED} if self.source == "pos-loss" else {}
@@ -127,16 +130,14 @@ class Weighted:
         from maskwright_text.weighted import WeightedMasker
 
         return WeightedMasker(
-            self.source, self.mode, self.momentum, self.sharpness, self.power, self.whole_words
+            self.source, self.mode, self.momentum, self.sharpness, self.power, self.whole_words, self.rounding
         )
 
     @classmethod
     def example(cls):
         return cls()
 
-    @classmethod
-    def example_features(cls, count):
-        return _example_features(count)
+    example_features = classmethod(_example_features)
 
 
 @params
@@ -161,6 +162,4 @@ class PmlmBlocks:
     def example(cls):
         return cls()
 
-    @classmethod
-    def example_features(cls, count):
-        return _example_features(count)
+    example_features = classmethod(_example_features)

@@ -234,7 +234,11 @@ class Mlm:
     ratio: Any = slot("schedule", default=0.15, help="share of the tokens that is hidden")
     floor: float = setting(0.02, ge=0, le=1, help="lowest ratio, whatever the schedule says")
     cap: float = setting(0.95, ge=0, le=1, help="highest ratio, whatever the schedule says")
-    at_least_one: bool = setting(True, help="hide a token of every text that has any")
+    at_least_one: bool = setting(
+        True,
+        help="hide a token of every text that has any; of short texts more is then hidden on average than a masker "
+        "means to that draws how much (tokens: bernoulli, stochastic)",
+    )
     mask_share: float = setting(0.8, ge=0, le=1, help="share of hidden tokens that the mask token replaces")
     random_share: float = setting(
         0.1, ge=0, le=1, help="share that a random token replaces; the rest stays as it is"
@@ -250,8 +254,8 @@ class Mlm:
         yield from ratio_mistakes(self.ratio, self.floor, self.cap)
 
     def build(self, seed: int):
-        from maskwright_text.mlm import Corruption
         from maskwright_text.mlm import Mlm as Built
+        from maskwright_text.token_masking import Corruption
         from maskwright_torch.part import seeded
 
         corruption = Corruption(self.mask_share, self.random_share)

@@ -3,7 +3,14 @@
 from typing import Any, Literal
 
 from maskwright.params import params, setting, slot
-from maskwright_text.params_models import EXPORTS, Mlm, TextEncoder, example_texts, masker_mistakes
+from maskwright_text.params_models import (
+    EXPORTS,
+    Mlm,
+    TextEncoder,
+    example_texts,
+    masker_mistakes,
+    ratio_mistakes,
+)
 
 
 @params
@@ -64,8 +71,8 @@ class Pmlm:
             yield "ae", "both weights are 0: nothing would be learned"
 
     def build(self, seed: int):
-        from maskwright_text.mlm import Corruption
         from maskwright_text.pmlm import Pmlm as Built
+        from maskwright_text.token_masking import Corruption
         from maskwright_torch.part import seeded
 
         corruption = Corruption(self.mask_share, self.random_share)
@@ -104,6 +111,7 @@ class ShowPseudo:
 
     def check(self):
         yield from masker_mistakes(self.masker)
+        yield from ratio_mistakes(self.ratio)
 
     def build(self):
         from maskwright_text.show_pseudo import ShowPseudo as Built

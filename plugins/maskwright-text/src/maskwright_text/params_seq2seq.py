@@ -139,21 +139,15 @@ class _Writing:
     passes: int = setting(2, ge=1, help="rounds over a block of several; each keeps the surest tokens")
 
     def check(self):
-        if self.max_length and self.min_length >= self.max_length:
-            yield (
-                "min_length",
-                f"{self.min_length} tokens and the end token do not fit into max_length = {self.max_length}",
-            )
-        if self.beam > 1 and self.temperature:
-            yield "temperature", "a beam takes the likeliest tokens: temperature = 0, or beam = 1"
-        if (self.top_k or self.top_p < 1) and not self.temperature:
-            yield "temperature", "top_k and top_p are about tokens that are drawn: temperature = 1"
-        if self.block > 1 and (self.beam > 1 or self.temperature or self.block_ngrams):
-            yield "block", "several tokens at once go without beam, temperature and block_ngrams: block = 1"
+        yield from self._mistakes()
+
+    def _mistakes(self, **more: int):
+        for name, why, cure in self.decoding(**more).mistakes():
+            yield name, f"{why}: {cure}"
 
     def decoding(self, **more: int) -> Any:
         """The settings as the decoder takes them, and `more` of its own."""
-        from maskwright_text.choosing import Decoding
+        from maskwright_text.decoding_settings import Decoding
 
         names = "beam length_penalty temperature top_k top_p min_length max_length block_ngrams block passes"
         settings = {name: getattr(self, name) for name in names.split()}
@@ -175,12 +169,7 @@ class Generate(_Writing):
         return {"candidates"} if self.candidates > 1 else set()
 
     def check(self):
-        yield from _Writing.check(self)
-        if self.candidates > 1 and not self.temperature and self.beam < self.candidates:
-            yield (
-                "candidates",
-                f"{self.candidates} texts need beam = {self.candidates} at least, or a temperature",
-            )
+        yield from self._mistakes(candidates=self.candidates)
 
     def build(self):
         from maskwright_text.generate import Generate as Built

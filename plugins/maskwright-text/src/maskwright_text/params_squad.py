@@ -11,8 +11,9 @@ from maskwright_text.params_data import PATH, SPLITS, TEST_SHARE, VALID_SHARE, c
 class Squad:
     """Questions about paragraphs in SQuAD's JSON, v1.1 or v2.0; one of question and answer is to be written.
 
-    `text` is the other one and the paragraph, `summary` what is to be written. Of several answers the first counts;
-    questions without one are left out and counted. The articles of a file are split, not its questions.
+    `text` is the other one and the paragraph, `summary` what is to be written. Of several answers the first is
+    learned, and all are right (`answers`); questions without one are left out and counted. The articles of a
+    file are split, not its questions.
     """
 
     path: Path = setting(help=PATH)

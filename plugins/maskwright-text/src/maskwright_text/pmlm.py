@@ -5,6 +5,7 @@ of a block from the visible ones and from the blocks before. `B` rows, `N` token
 `pseudo_layout`), `n` hidden tokens of the batch, `V` vocabulary.
 """
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -92,6 +93,8 @@ class Pmlm(Mlm):
         ahead = layout.kind[predicted] == PSEUDO
         found = {"ae": losses[~ahead], "par": losses[ahead]}
         self.show_masker(batch, hidden, found["ae"])
+        if not len(losses):
+            warnings.warn("a whole batch has nothing hidden: its loss is 0, it teaches nothing", stacklevel=2)
         count = losses.new_tensor(float(len(found["ae"])))
         terms = {name: Term(each.sum(), count, self.weights[name]) for name, each in found.items()}
         own = {

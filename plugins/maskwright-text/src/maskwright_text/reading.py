@@ -8,8 +8,11 @@ from maskwright.cli.apply_verb import usual_items
 from maskwright.errors import UserError
 
 
-def read_texts(argument: str) -> Iterator[Mapping[str, Any]]:
-    """Items of a .txt file, one for each line that is not blank, in their order; anything else as everywhere."""
+def read_texts(argument: str, *, blank: bool = False) -> Iterator[Mapping[str, Any]]:
+    """Items of a .txt file, one for each line, in their order; anything else as everywhere.
+
+    `blank`: lines without a text are items, too.
+    """
     path = Path(argument)
     if path.suffix != ".txt" or not path.is_file():
         yield from usual_items(argument)
@@ -24,5 +27,5 @@ def read_texts(argument: str) -> Iterator[Mapping[str, Any]]:
                 why=f"byte {line[error.start]:#04x} at column {error.start + 1}",
                 cure="convert the file to UTF-8",
             ) from None
-        if text.strip():
+        if blank or text.strip():
             yield {"id": f"{path.name}:{number}", "text": text}

@@ -9,7 +9,7 @@ import numpy as np
 from maskwright.errors import UserError
 from maskwright_text.columns import Columns, EmptyEntry
 from maskwright_text.text_data import Read, Spans, TextRows, arrange_files, notice_new_classes, sorted_classes
-from maskwright_text.text_files import Lines, TextFile, find_files, scan_lines
+from maskwright_text.text_files import Lines, TextFile, find_files, notice_left_out, scan_lines
 
 Record = tuple[int, int, Mapping[str, Any]]
 """(first line, line after the last, both from 0; what stands there)."""
@@ -46,6 +46,7 @@ def record_rows(
         settings.test_share,
         settings.valid_share,
     )
+    notices += notice_left_out(settings.path, suffixes, settings.splits, files)
     facts = tally.facts(chosen, notices, str(settings.path))
     content = [digests, columns.fields, settings.empty, kept]
     return TextRows(name, files, spans, read, chosen, facts, content)

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from maskwright.errors import UserError
 from maskwright.step import Step
-from maskwright_text.choosing import Decoding
+from maskwright_text.choosing import Rules
 from maskwright_text.decoding import decode
+from maskwright_text.decoding_settings import Decoding
 from maskwright_text.mlm import packed
 from maskwright_text.seq2seq_batches import (
     Layout,
@@ -25,6 +26,7 @@ from maskwright_text.seq2seq_batches import (
     in_place,
     pseudo_masks,
 )
+from maskwright_text.usual_tokens import UsualTokens
 from maskwright_text.writers import log_softmax
 from maskwright_torch.contracts import ROWS, Batch, Generated, Loss
 from maskwright_torch.inference import in_batches, in_use
@@ -84,11 +86,10 @@ class Seq2Seq(Part):
                 cure="a smaller target_length, or a greater length of the encoder",
             )
         codec = self.encoder.codec
-        self.sources = SourcePrepare(codec, self.source_length, on_long)
+        # Whoever writes decides anew what happens to long texts.
+        self.sources = SourcePrepare(codec, self.source_length)
         self.prepare = PairPrepare(codec, self.source_length, target_length, on_long)
-        specials = set(self.encoder.space.specials)
-        usual = [number for number in range(self.encoder.space.vocabulary) if number not in specials]
-        self.register_buffer("usual", torch.tensor(usual), persistent=False)
+        self.usual = UsualTokens(self.encoder.space, codec)
 
     def adapt(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Weights of the same objective over an encoder of another length, which a pre-trained objective has, too."""
@@ -151,7 +152,7 @@ class Seq2Seq(Part):
         made = torch.full_like(target, self.encoder.space.mask_id)
         if self.noise.keep or self.noise.random:
             draw = self._draws(batch, step, "how")
-            usual: Tensor = self.usual  # type: ignore[assignment]
+            usual = self.usual()
             any_token = usual[(self._draws(batch, step, "token") * len(usual)).long()]
             made = torch.where(draw < self.noise.random + self.noise.keep, any_token, made)
             made = torch.where(draw < self.noise.keep, target, made)
@@ -177,18 +178,18 @@ class Seq2Seq(Part):
         come first, where memory runs out at once if it does.
         """
         decoding, codec = decoding or Decoding(), self.encoder.codec
-        lengths = self.sources.lengths(items)
+        rules = Rules(self.encoder, decoding)
+        lengths = self.sources.whole_lengths(items)
         order = sorted(range(len(items)), key=lambda place: -lengths[place])
         found: list[list[Generated]] = []
         with in_use(self):
             sources = (items[place] for place in order)
             for _, batch in in_batches(self, self.sources, sources, step, decoding.rows):
-                for texts, cut in zip(
-                    decode(self, batch, decoding, step), batch["cut"].tolist(), strict=True
-                ):
+                written = decode(self, batch, decoding, step, rules)
+                for texts, cut in zip(written, batch["cut"].tolist(), strict=True):
                     found.append([Generated(codec.decode(t.tokens), t.complete, t.score, cut) for t in texts])
-        written = dict(zip(order, found, strict=True))
-        return [written[place] for place in range(len(items))]
+        placed = dict(zip(order, found, strict=True))
+        return [placed[place] for place in range(len(items))]
 
     def target_losses(self, items: Sequence[Item], step: Step) -> list[Tensor]:
         """For each item (T,): minus the log-probability of each target token, given the source and those before."""

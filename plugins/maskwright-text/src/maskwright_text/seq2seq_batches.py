@@ -4,7 +4,8 @@ The source is `[CLS] text [SEP]` and comes first; the target is `summary [SEP]` 
 the true end of the source, whatever the padding. `B` rows, `S` source and `T` target tokens, `M` tokens of a layout.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 import attrs
@@ -15,6 +16,7 @@ from torch import Tensor
 from maskwright.errors import UserError
 from maskwright.step import Step
 from maskwright_text.codecs import TextCodec
+from maskwright_text.columns import join_pieces
 from maskwright_text.text_batches import Item, TextPrepare, padded
 from maskwright_torch.contracts import Batch
 
@@ -38,19 +40,17 @@ class SourcePrepare:
     on_long: OnLong = "cut"
 
     def __call__(self, items: Sequence[Item], step: Step) -> dict[str, Tensor]:
-        texts = [{"text": text} for text in self._texts(items)]
-        batch = TextPrepare(self.codec, self.length)(texts, step)
+        texts = [{"text": source_of(item)} for item in items]
+        with as_text(self.codec):
+            batch = TextPrepare(self.codec, self.length)(texts, step)
         if self.on_long == "error":
             refuse_cut(items, batch["cut"].tolist(), "text", self.length, "a greater length of the encoder")
         return {name: batch[name] for name in ("tokens", "real", "special", "cut")}
 
-    def lengths(self, items: Sequence[Item]) -> list[int]:
-        """Tokens that are read of each."""
-        return [len(found.ids) for found in self.codec.encode(self._texts(items), length=self.length)]
-
-    @staticmethod
-    def _texts(items: Sequence[Item]) -> list[str]:
-        return [_field(item, "text", "src", "the source of what is written") for item in items]
+    def whole_lengths(self, items: Sequence[Item]) -> list[int]:
+        """Tokens of each, whether they fit or not."""
+        with as_text(self.codec):
+            return [len(found.ids) for found in self.codec.encode([source_of(item) for item in items])]
 
 
 @attrs.frozen
@@ -80,9 +80,10 @@ class PairPrepare:
 
     def _targets(self, items: Sequence[Item]) -> list[np.ndarray]:
         """int64 tokens of each summary with [SEP], not cut."""
-        summaries = [_field(item, "summary", "tgt", "what a model learns to write") for item in items]
+        with as_text(self.codec):
+            encodings = self.codec.encode([target_of(item) for item in items])
         found = []
-        for item, encoding in zip(items, self.codec.encode(summaries), strict=True):
+        for item, encoding in zip(items, encodings, strict=True):
             marks = zip(encoding.ids, encoding.special_tokens_mask, strict=True)
             words = [token for token, special in marks if not special]
             if not words:
@@ -96,26 +97,59 @@ class PairPrepare:
         return found
 
 
-def refuse_cut(items: Sequence[Item], cut: Sequence[int], name: str, limit: int, cure: str) -> None:
+@contextmanager
+def as_text(codec: TextCodec) -> Iterator[None]:
+    """While it lasts, "[SEP]" and the like in a text are words of it: an end would stand in its middle else."""
+    tokenizer = codec.tokenizer
+    before, tokenizer.encode_special_tokens = tokenizer.encode_special_tokens, True
+    try:
+        yield
+    finally:
+        tokenizer.encode_special_tokens = before
+
+
+def refuse_cut(
+    items: Sequence[Item],
+    cut: Sequence[int],
+    name: str,
+    limit: int,
+    cure: str,
+    where: str = "objective:seq2seq",
+) -> None:
     """UserError that names the first item of whose field `name` tokens were cut; `limit` is how many fit."""
     for item, lost in zip(items, cut, strict=True):
         if lost:
             raise UserError(
                 f'the {name} of the item "{item.get("id", "")}" has {limit + lost} tokens, {limit} fit',
-                where="objective:seq2seq",
+                where=where,
                 why='on_long is "error", so that no text is cut',
                 cure=f'a shorter text, or {cure}; on_long = "cut" reads the first {limit} tokens and counts the rest',
             )
 
 
+def source_of(item: Item) -> str:
+    """What is written from."""
+    return _field(item, "text", "src", "the source of what is written")
+
+
+def target_of(item: Item) -> str:
+    """What is to be written."""
+    return _field(item, "summary", "tgt", "what a model learns to write")
+
+
 def _field(item: Item, name: str, other: str, role: str) -> str:
-    """A text by our name, or by that of s2s-ft."""
-    value = item.get(name, item.get(other))
+    """A text by our name, or by that of s2s-ft, where it may be a list of pieces."""
+    found = name if name in item or other not in item else other
+    value = item.get(found)
+    if isinstance(value, list | tuple) and value and all(isinstance(piece, str) for piece in value):
+        return join_pieces(value)
     if not isinstance(value, str):
+        there = f"{found} is {value!r:.40}, neither a text nor a list of its pieces"
         raise UserError(
             f'the item "{item.get("id", "")}" has no {name}',
             where="objective:seq2seq",
-            why=f"it has {', '.join(sorted(map(str, item)))}; {name} is {role}",
+            why=(there if found in item else f"it has {', '.join(sorted(map(str, item)))}")
+            + f"; {name} is {role}",
             cure=f'JSON lines with a text as "{name}", or as "{other}"; or data that reads it from another column, '
             f'fields = {{ {name} = "COLUMN" }}',
         )
@@ -152,7 +186,7 @@ def pseudo_masks(batch: Batch, seen: Tensor, pseudo: Tensor) -> Layout:
     masks_read = torch.cat([before & ~itself, itself], dim=1)
     inside = torch.cat([tokens_read, masks_read])
     places = torch.arange(count, device=seen.device)
-    return _layout(batch, torch.cat([seen, pseudo], dim=1), places.repeat(2), inside, first=count)
+    return appended_to(batch, torch.cat([seen, pseudo], dim=1), places.repeat(2), inside, first=count)
 
 
 def in_place(batch: Batch, seen: Tensor) -> Layout:
@@ -162,11 +196,13 @@ def in_place(batch: Batch, seen: Tensor) -> Layout:
     """
     count = seen.shape[1]
     before = torch.ones(count, count, dtype=torch.bool, device=seen.device).tril()
-    return _layout(batch, seen, torch.arange(count, device=seen.device), before, first=0)
+    return appended_to(batch, seen, torch.arange(count, device=seen.device), before, first=0)
 
 
-def _layout(batch: Batch, appended: Tensor, places: Tensor, inside: Tensor, first: int) -> Layout:
-    """`appended` (B, A) behind the source at `places` (A,) of the target, reading each other as `inside` (A, A) says.
+def appended_to(batch: Batch, appended: Tensor, places: Tensor, inside: Tensor, first: int) -> Layout:
+    """`appended` (B, A) behind the source, reading each other as `inside` (A, A) says.
+
+    `places` of the target are (A,), or (B, A) where they are not those of all rows.
 
     Predictions are those of `appended` from `first` on.
     """

@@ -6,7 +6,8 @@ each other. Fine-tuning in mode v2 never lets them, so a fine-tuned model may we
 
 import torch
 
-from maskwright_text.choosing import Decoding, Rules, Written, finished
+from maskwright_text.choosing import Rules, Written, finished
+from maskwright_text.decoding_settings import Decoding
 from maskwright_text.writers import Writer
 
 

@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 
 from maskwright.errors import UserError
-from maskwright.schedules import clamped
 from maskwright.step import Step
 from maskwright_text.mask_drawing import Panel, write_drawing
-from maskwright_text.mask_report import steps_of, title_of
+from maskwright_text.mask_report import curve_of, steps_of, title_of
 from maskwright_text.text_batches import TextPrepare, tags_of_tokens
 from maskwright_text.text_subjects import Item, Span, hidden_spans
+from maskwright_text.token_masking import TokenMasking
 from maskwright_text.token_units import TokenUnits
 from maskwright_text.word_offsets import word_offsets
 from maskwright_torch.contracts import ROWS, Space
-from maskwright_torch.masking import choose, ratios
+from maskwright_torch.masking import ratios
 from maskwright_torch.noise import identities
 
 
@@ -37,11 +37,13 @@ class ShowMasks:
     """Items with `text` -> the same with `masks`: an entry for each moment."""
 
     def __init__(
-        self, masker: Any, ratio: Any, codec: Any, floor: float, cap: float, moments: int, shown: int
-    ):
-        self.masker, self.ratio, self.codec = masker, clamped(ratio, floor, cap), codec
-        self.moments, self.shown = moments, shown
-        self.units = TokenUnits(Space((0,), vocabulary=getattr(codec, "vocabulary", 0)))
+        self, masker: Any, ratio: Any, codec: Any, moments: int, steps: Sequence[int], total: int, shown: int,
+        **settings: Any,
+    ) -> None:  # fmt: skip
+        """`settings` are those of TokenMasking, so that what is shown is what objective:mlm hides."""
+        self.codec, self.moments, self.steps, self.total, self.shown = codec, moments, steps, total, shown
+        units = TokenUnits(Space((0,), vocabulary=getattr(codec, "vocabulary", 0)))
+        self.masking = TokenMasking(units, masker, ratio, **settings)
 
     def __call__(self, items: Iterable[Item], step: Step) -> Iterator[Item]:
         for item in items:
@@ -58,7 +60,7 @@ class ShowMasks:
             )
         batch, spans = self._by_codec(item, text) if self.codec is not None else _by_words(item, text)
         batch[ROWS] = identities([str(item["id"])])
-        count = int(self.units.units(batch).valid.sum())
+        count = int(self.masking.encoder.units(batch).valid.sum())
         if not count:
             raise UserError(
                 f'the text of the item "{item["id"]}" has no word in it',
@@ -66,10 +68,10 @@ class ShowMasks:
                 cure="a text with words",
             )
         found = []
-        for moment in steps_of(step.fork("show-masks"), self.moments):
-            hidden = choose(self.units, self.masker, self.ratio, batch, moment)[0]  # type: ignore[arg-type]
+        for moment in self._moments(step.fork("show-masks")):
+            hidden = self.masking.choose(batch, moment)[0]
             covered = [span for span in hidden_spans(spans, hidden.tolist()) if span[0] < self.shown]
-            asked = float(ratios(self.ratio, moment, batch[ROWS])[0])
+            asked = float(ratios(self.masking.ratio, moment, batch[ROWS])[0])
             found.append(
                 {
                     "progress": moment.progress, "ratio": asked, "realised": int(hidden.sum()) / count,
@@ -80,7 +82,7 @@ class ShowMasks:
         return found
 
     def write(self, item: Mapping[str, Any], path: Path) -> None:
-        """A picture: a panel for each moment."""
+        """A picture: a panel for each moment, then the schedule."""
         panels = [
             Panel(
                 title_of(entry["progress"], entry["ratio"], entry["hidden"], entry["tokens"]),
@@ -88,7 +90,12 @@ class ShowMasks:
             )
             for entry in item["masks"]
         ]
-        write_drawing(str(item["text"])[: self.shown], panels, path)
+        write_drawing(str(item["text"])[: self.shown], panels, path, curve_of(self.masking.ratio))
+
+    def _moments(self, step: Step) -> list[Step]:
+        if not self.steps:
+            return steps_of(step, self.moments)
+        return [attrs.evolve(step, number=number, total=self.total) for number in self.steps]
 
     def _by_codec(self, item: Item, text: str) -> tuple[dict[str, Tensor], list[Span]]:
         alone = {name: item[name] for name in ("id", "text", "tags") if name in item}

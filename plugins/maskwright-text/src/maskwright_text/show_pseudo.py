@@ -49,7 +49,7 @@ class ShowPseudo:
         place = torch.arange(real.shape[1])[None]
         batch = {
             "tokens": place, "real": real, "special": ~real, "word": place,
-            ROWS: identities([str(item["id"])]),
+            ROWS: identities([str(item.get("id", item["text"]))]),
         }  # fmt: skip
         blocks = choose(self.units, self.masker, self.ratio, batch, step.fork("show-pseudo"))  # type: ignore[arg-type]
         check_blocks(blocks, real)
@@ -57,10 +57,17 @@ class ShowPseudo:
 
 
 def _words(item: Item) -> list[str]:
-    words = str(item.get("text", "")).split()
+    text = item.get("text", "")
+    if not isinstance(text, str):
+        raise UserError(
+            f'the text of the item "{item.get("id", "")}" is {text!r:.40}',
+            where="pipeline:show-pseudo",
+            cure="a text of two words or more",
+        )
+    words = text.split()
     if len(words) < SHORTEST:
         raise UserError(
-            f'the text of the item "{item["id"]}" has {len(words)} {"word" if len(words) == 1 else "words"}',
+            f'the text of the item "{item.get("id", "")}" has {len(words)} {"word" if len(words) == 1 else "words"}',
             where="pipeline:show-pseudo",
             why="with one word hidden, another has to be left to predict it from",
             cure="a text of two words or more",

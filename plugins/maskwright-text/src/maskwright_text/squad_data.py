@@ -33,10 +33,15 @@ class Asked:
     context: str
     question: str
     answer: str
+    answers: tuple[str, ...]
+    """All that count as right, `answer` the first of them."""
 
 
 class Squad(SplitRows):
-    """Rows of `asked`, with `text` and `summary` by what is to be written, `question` or `answer`."""
+    """Rows of `asked`, with `text` and `summary` by what is to be written, `question` or `answer`.
+
+    Where it is the answer, `answers` has all that count as right.
+    """
 
     def __init__(
         self, asked: Sequence[Asked], chosen: Mapping[str, np.ndarray], facts: Mapping[str, Any], content: Any
@@ -49,7 +54,8 @@ class Squad(SplitRows):
         texts = {"question": asked.question, "answer": asked.answer}
         given = next(text for name, text in texts.items() if name != self._write)
         text = f"{given}{GIVEN_ENDS}{asked.context}"
-        return {"id": asked.id, "text": text, "summary": texts[self._write], **texts}
+        right = {"answers": list(asked.answers)} if self._write == "answer" else {}
+        return {"id": asked.id, "text": text, "summary": texts[self._write], **texts, **right}
 
 
 def squad(settings: Any) -> Squad:
@@ -117,7 +123,7 @@ def _questions(file: TextFile, start: int, end: int, around: int) -> Iterator[tu
                 first = _entry({"answers": answers}, "answers", list, where)[0]
                 answer = _entry(first, "text", str, f"{where}.answers[0]")
                 begin = _entry(first, "answer_start", int, f"{where}.answers[0]")
-                if context[begin : begin + len(answer)] != answer:
+                if begin < 0 or context[begin : begin + len(answer)] != answer:
                     raise UserError(
                         f'the answer "{answer[:40]}" does not stand at character {begin} of its paragraph',
                         where=f"{where}.answers[0]",
@@ -126,10 +132,13 @@ def _questions(file: TextFile, start: int, end: int, around: int) -> Iterator[tu
                     )
                 near = context if not around else _near(context, begin, begin + len(answer), around)
                 title = str(article.get("title") or f"{file.name}#{at}")
-                yield (
-                    Asked(given["id"], title, near.strip(), given["question"].strip(), answer.strip()),
-                    where,
-                )
+                texts = [
+                    _entry(one, "text", str, f"{where}.answers[{number}]")
+                    for number, one in enumerate(answers)
+                ]
+                all_right = tuple(dict.fromkeys(text.strip() for text in texts))
+                question = given["question"].strip()
+                yield Asked(given["id"], title, near.strip(), question, answer.strip(), all_right), where
 
 
 def _entry(record: Any, name: str, kind: type, where: str) -> Any:

@@ -36,7 +36,7 @@ class Tagged:
 
     def __init__(self, inner: Dataset, tagger: str, model: str) -> None:
         self._inner, kind = plain(inner), TAGGERS[tagger]
-        made_by = [VERSION, WORDS_VERSION, tagger, model, kind.version()]
+        made_by = [VERSION, WORDS_VERSION, tagger, model, kind.version(model)]
         self._fingerprint = digest(["tagged", self._inner.fingerprint(), made_by])
         folder = cache_folder() / f"tags-{self._fingerprint[:16]}"
         work = _Tagging(self._inner, kind, model, folder)

@@ -1,9 +1,11 @@
 """Taggers of other libraries, each imported when it is used: words in, one tag of its own tag set for each out."""
 
 import functools
+import hashlib
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -32,6 +34,8 @@ class Tagger:
     """Its tags -> Universal POS tags."""
     start: Callable[[Any, str], Tag]
     """(module, model) -> the function that tags."""
+    data: Callable[[Any, str], str] | None = None
+    """(module, model) -> what tells one model from another, where models come apart from the library."""
 
     def is_installed(self) -> bool:
         try:
@@ -40,18 +44,21 @@ class Tagger:
             return False
         return True
 
-    def version(self) -> str:
-        """UserError with the pip line where it is not installed."""
+    def version(self, model: str) -> str:
+        """What tags depend on: the library, and its model. UserError with the pip line where it is not installed."""
         if not self.is_installed():
             raise self._absent(f"it is not installed; {what_there_is()}")
-        return metadata.version(self.distribution)
+        own = metadata.version(self.distribution)
+        return own if self.data is None else f"{own} {self.data(self._module(), model)}"
 
     def load(self, model: str) -> Tag:
+        return self.start(self._module(), model)
+
+    def _module(self) -> Any:
         try:
-            module = importlib.import_module(self.module)
+            return importlib.import_module(self.module)
         except ImportError as error:
             raise self._absent(str(error)) from error
-        return self.start(module, model)
 
     def universal(self, tag: str, word: str) -> str | None:
         """The Universal POS tag; None where the tag set has no such tag."""
@@ -117,11 +124,42 @@ def _spacy(module: Any, model: str) -> Tag:
     return lambda words: [token.pos_ for token in pipeline(document(words=list(words)))]
 
 
+def _nltk_data(module: Any, model: str) -> str:
+    found = (
+        place
+        for root in module.data.path
+        for place in sorted(Path(root).glob("taggers/averaged_perceptron_*"))
+    )
+    return " ".join(_digest(place) for place in found)
+
+
+def _spacy_data(module: Any, model: str) -> str:
+    """A pipeline that is trained on keeps its name and, in a folder, its version."""
+    if Path(model).is_dir():
+        return _digest(Path(model))
+    try:
+        return metadata.version(model)
+    except metadata.PackageNotFoundError:
+        return ""  # there is none, or a link to one; loading it will tell
+
+
+def _digest(place: Path) -> str:
+    """sha256 of a file, or of all files of a folder and their names."""
+    files = sorted(place.rglob("*")) if place.is_dir() else [place]
+    found = hashlib.sha256()
+    for path in files:
+        if path.is_file():
+            found.update(path.relative_to(place.parent).as_posix().encode() + b"\0")
+            with path.open("rb") as handle:
+                found.update(hashlib.file_digest(handle, "sha256").digest())
+    return found.hexdigest()
+
+
 TAGGERS = {
     "pattern": Tagger("textblob", "textblob.en.taggers", '"maskwright-text[pos]"', PENN, _pattern),
     "hanta": Tagger("HanTa", "HanTa.HanoverTagger", '"maskwright-text[hanta]"', C5, _hanta),
-    "nltk": Tagger("nltk", "nltk", "nltk", PENN, _nltk),
-    "spacy": Tagger("spacy", "spacy", "spacy", {tag: tag for tag in UPOS}, _spacy),
+    "nltk": Tagger("nltk", "nltk", "nltk", PENN, _nltk, _nltk_data),
+    "spacy": Tagger("spacy", "spacy", "spacy", {tag: tag for tag in UPOS}, _spacy, _spacy_data),
 }
 
 

@@ -12,11 +12,11 @@ from torch import Tensor
 from maskwright.errors import UserError
 from maskwright.step import Step
 from maskwright_text.codecs import TextCodec
+from maskwright_text.token_words import NO_WORD, words_of_tokens
 from maskwright_text.upos import UPOS
 
 Item = Mapping[str, Any]
 
-NO_WORD = -1
 _TAG_NUMBERS = {tag: number for number, tag in enumerate(UPOS)}
 
 
@@ -34,10 +34,12 @@ class TextPrepare:
 
     def __call__(self, items: Sequence[Item], step: Step) -> dict[str, Tensor]:
         texts = [_text(item, "text") for item in items]
-        pairs = bool(items) and all("other" in item for item in items)
-        others = [_text(item, "other") for item in items] if pairs else None
+        others = [_text(item, "other") for item in items] if are_pairs(items) else None
         found = self.codec.encode(texts, others, length=self.length)
         batch = self._padded(found)
+        sides = [texts] if others is None else [texts, others]
+        words = [words_of_tokens(*each) for each in zip(found, *sides, strict=True)]
+        batch["word"] = padded(words, NO_WORD)
         batch["cut"] = torch.tensor(self._lost(found, texts, others))
         if all("label" in item for item in items):
             batch["label"] = torch.tensor([int(item["label"]) for item in items])
@@ -59,7 +61,6 @@ class TextPrepare:
             "tokens": tokens,
             "real": real,
             "special": torch.from_numpy(specials)[tokens] | ~real,
-            "word": padded([words_of_tokens(encoding) for encoding in found], NO_WORD),
             "segment": padded([np.array(encoding.type_ids, np.int64) for encoding in found], 0),
         }
 
@@ -74,6 +75,11 @@ class TextPrepare:
             for row, whole in zip(cut, self.codec.encode([texts[row] for row in cut], second), strict=True):
                 lost[row] = len(whole.ids) - len(found[row].ids)
         return lost
+
+
+def are_pairs(items: Sequence[Item]) -> bool:
+    """Whether a batch of them holds `text` and `other` in each row."""
+    return bool(items) and all("other" in item for item in items)
 
 
 def _text(item: Item, field: str) -> str:
@@ -93,17 +99,6 @@ def padded(rows: Sequence[np.ndarray], fill: int) -> Tensor:
     for row, values in zip(made, rows, strict=True):
         row[: len(values)] = values
     return torch.from_numpy(made)
-
-
-def words_of_tokens(encoding: Encoding) -> np.ndarray:
-    """int64 (T,): numbers that rise by one at each new word of either text; -1 for special tokens."""
-    words = np.array([NO_WORD if word is None else word for word in encoding.word_ids], np.int64)
-    # The words of the second text are counted from 0 again.
-    texts = np.array([NO_WORD if text is None else text for text in encoding.sequence_ids], np.int64)
-    inside = words >= 0
-    changed = np.ones(len(words), bool)
-    changed[1:] = (words[1:] != words[:-1]) | (texts[1:] != texts[:-1])
-    return np.where(inside, np.cumsum(changed & inside) - 1, NO_WORD)
 
 
 def tags_of_tokens(encoding: Encoding, spans: Sequence[tuple[int, int, str]], text: str) -> np.ndarray:

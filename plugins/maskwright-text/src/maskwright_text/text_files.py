@@ -24,6 +24,11 @@ _BOM = b"\xef\xbb\xbf"
 _MOST_OPEN = 64  # a corpus may have more files than a process may have open
 _LISTED = 5
 
+_SPACES = "".join(letter for letter in map(chr, range(0x3001)) if letter.isspace())
+_LETTER = np.arange(256) > 32  # 32: space and control characters
+_LETTER[list(_SPACES.encode())] = False
+"""bool (256,): bytes that stand in no white space, also of several bytes, such as those of Chinese texts."""
+
 
 class TextFile:
     """A file, or a member of a .zip, which is unpacked into memory when it is first read."""
@@ -141,6 +146,20 @@ def find_files(
     if not any(splits.values()):
         return [(file, None) for file in chosen]
     return [(file, splits[file.name]) for file in chosen if splits[file.name]]
+
+
+def notice_left_out(
+    path: Path, suffixes: Sequence[str], patterns: Mapping[str, str], used: Sequence[TextFile]
+) -> list[str]:
+    """A sentence on the files that were found and belong to no split, while others do."""
+    names = {file.name for file in used}
+    found = [file.name for file in _files_at(path) if file.name.lower().endswith(tuple(suffixes))]
+    left = [name for name in found if name not in names]
+    if patterns or not left:
+        return []
+    return [
+        f"{len(left)} files are left out, for their names tell no split: {_listed(left)}; splits = {{ … }} names them"
+    ]
 
 
 def _files_at(path: Path) -> list[TextFile]:
@@ -262,10 +281,11 @@ def _scan_block(file: TextFile, block: bytes, place: int, count: int) -> tuple[n
     values = np.frombuffer(block, dtype=np.uint8)
     ends = np.flatnonzero(values == 10)
     starts = np.concatenate([[first], ends[:-1] + 1])
-    visible = np.concatenate(
-        [[0], np.cumsum(values > 32, dtype=np.int64)]
-    )  # 32: space and control characters
-    return starts + place, ends + place, visible[ends] > visible[starts]
+    letters = np.concatenate([[0], np.cumsum(_LETTER[values], dtype=np.int64)])
+    filled = letters[ends] > letters[starts]
+    for line in np.flatnonzero(~filled & (ends > starts)):  # few are left to be read
+        filled[line] = bool(block[starts[line] : ends[line]].decode("utf-8").strip())
+    return starts + place, ends + place, filled
 
 
 def _refuse_what_is_no_text(file: TextFile, block: bytes, count: int) -> None:

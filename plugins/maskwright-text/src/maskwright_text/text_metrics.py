@@ -13,12 +13,17 @@ METRICS: Mapping[str, Literal["max", "min"]] = {
     "rouge1": "max",
     "rouge2": "max",
     "rougeL": "max",
+    "rougeLsum": "max",
     "bleu": "max",
     "exact": "max",
 }
-"""ROUGE is the F-measure; all between 0 and 1, BLEU between 0 and 100."""
+"""ROUGE is the F-measure; all between 0 and 1, BLEU between 0 and 100. rougeLsum goes sentence by sentence."""
 
-_ROUGE = ("rouge1", "rouge2", "rougeL")
+_ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+_WORD = re.compile(
+    r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+"
+)
+"""Letters and digits of any script; Chinese and Japanese, which have no spaces, by the character."""
 _SENTENCE_END = re.compile(r"(?<=[.!?])(?<!\b[A-Za-z]\.)(?<!\betc\.)(?<!\bcf\.)(?<!\bvs\.)\s")
 """Not after a single letter, as in e.g., i.e. and initials, nor after etc., cf. and vs."""
 _IN_NAMES = re.compile(r"[._]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -46,14 +51,14 @@ def require_metrics(where: str) -> None:
 
 
 def score(written: Sequence[str], right: Sequence[str]) -> Scores:
-    """Each text against the right one at the same place. Words are compared without their endings, as ROUGE does."""
+    """Each text against the right one at the same place. English words are compared without their endings."""
     import sacrebleu
     from rouge_score.rouge_scorer import RougeScorer
 
-    scorer = RougeScorer(list(_ROUGE), use_stemmer=True)
+    scorer = RougeScorer(list(_ROUGE), tokenizer=_Words())
     rows = []
     for text, truth in zip(written, right, strict=True):
-        found = scorer.score(truth, text)
+        found = scorer.score(_by_sentence(truth), _by_sentence(text))
         rows.append(
             {name: float(found[name].fmeasure) for name in _ROUGE} | {"exact": float(_same(text, truth))}
         )
@@ -61,6 +66,26 @@ def score(written: Sequence[str], right: Sequence[str]) -> Scores:
     # The data set as a whole: BLEU is no mean over texts.
     values["bleu"] = float(sacrebleu.corpus_bleu(list(written), [list(right)]).score)
     return Scores({name: values[name] for name in METRICS}, rows)
+
+
+class _Words:
+    """The words of a text; those in ASCII as rouge-score has them, which knows no others."""
+
+    def __init__(self) -> None:
+        from rouge_score.tokenizers import DefaultTokenizer
+
+        self.usual = DefaultTokenizer(use_stemmer=True)
+
+    def tokenize(self, text: str) -> list[str]:
+        words = _WORD.findall(text.lower())
+        return [
+            token for word in words for token in (self.usual.tokenize(word) if word.isascii() else [word])
+        ]
+
+
+def _by_sentence(text: str) -> str:
+    """A sentence a line, as rougeLsum reads it."""
+    return "\n".join(_SENTENCE_END.split(text.strip()))
 
 
 def _same(text: str, truth: str) -> bool:

@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from torch import Tensor
+
 from maskwright.contracts import Dataset, items_of
 from maskwright.errors import UserError
 from maskwright.step import Step
+from maskwright_torch.contracts import Batch
 
 Item = Mapping[str, Any]
 Span = tuple[int, int]
@@ -45,12 +48,31 @@ def first_items(data: Dataset, split: str, most: int, step: Step, where: str) ->
     return items
 
 
-def spans_of(encoder: Any, text: str) -> list[Span]:
-    """For each token of the text, special ones too, the characters it stands for; (0, 0) where it stands for none."""
-    (found,) = encoder.codec.encode([text], length=encoder.space.grid[0])
-    return [
-        span if part == 0 else (0, 0) for span, part in zip(found.offsets, found.sequence_ids, strict=True)
+def nothing_to_hide(texts: int, where: str) -> UserError:
+    return UserError(
+        f"none of {texts} texts has a token that could be hidden",
+        where=where,
+        why="they are empty, or hold special tokens only",
+        cure="another split, or data with text in it",
+    )
+
+
+def unknown_tokens(batch: Batch) -> Tensor:
+    """bool (B, T): tokens within a text that stand for none of it, such as [UNK], or a mask that was written there."""
+    return batch["special"] & (batch["word"] >= 0)
+
+
+def text_and_spans(encoder: Any, item: Item, paired: bool) -> tuple[str, list[Span]]:
+    """The text of a row, the second one of a pair on a line of its own; and for each token, special ones too, the
+    characters it stands for, (0, 0) where it stands for none."""
+    text, other = str(item["text"]), [str(item["other"])] if paired else None
+    (found,) = encoder.codec.encode([text], other, length=encoder.space.grid[0])
+    begins = (0, len(text) + 1)
+    spans = [
+        (0, 0) if side is None else (begins[side] + start, begins[side] + end)
+        for (start, end), side in zip(found.offsets, found.sequence_ids, strict=True)
     ]
+    return "\n".join([text, *(other or ())]), spans
 
 
 def hidden_spans(spans: Sequence[Span], hidden: Sequence[bool]) -> list[Span]:

@@ -17,8 +17,15 @@ from torch import Tensor
 from maskwright.contracts import Dataset, Findings
 from maskwright.errors import UserError
 from maskwright.step import Step
-from maskwright_text.text_subjects import Item, first_items, refuse_other_parts
+from maskwright_text.text_subjects import (
+    Item,
+    first_items,
+    nothing_to_hide,
+    refuse_other_parts,
+    unknown_tokens,
+)
 from maskwright_text.upos import UPOS
+from maskwright_text.usual_tokens import UsualTokens
 from maskwright_torch.contracts import ROWS, Batch
 from maskwright_torch.inference import in_batches, in_use
 from maskwright_torch.masking import counts_of, hide_lowest
@@ -81,7 +88,7 @@ class TokenLoss:
         refuse_other_parts(subject, WHERE, "logits", "corrupted")
         items = first_items(data, self.split, self.most, step, WHERE)
         masks = Step(self.seed, 1, 1).fork("mlm-loss")
-        many, one, cut = [], [], 0
+        many, one, cut, unknown = [], [], 0, 0
         with in_use(subject):
             first = 0
             for piece, batch in in_batches(subject, subject.encoder.prepare, items, step, self.batch):
@@ -92,6 +99,7 @@ class TokenLoss:
                 counts = torch.ones_like(counts)
                 one.append(self._judge(subject, batch, valid, counts, masks.fork("one"), first))
                 cut += int(batch["cut"].sum()) if "cut" in batch else 0
+                unknown += int(unknown_tokens(batch).sum())
                 first += len(piece)
         found, single = Predictions.joined(many), Predictions.joined(one)
         _refuse_useless(found, single, len(items))
@@ -116,7 +124,9 @@ class TokenLoss:
         if classes:
             tables["by part of speech"] = classes
         rows = list(_rows(items, found))
-        return Findings(values, rows, tables, notes=list(_notes(values, cut, len(items) - len(rows))))
+        return Findings(
+            values, rows, tables, notes=list(_notes(values, cut, unknown, len(items) - len(rows)))
+        )
 
     def _judge(
         self, subject: Any, batch: Batch, valid: Tensor, counts: Tensor, masks: Step, first: int
@@ -152,10 +162,7 @@ class TokenLoss:
                 for _, batch in in_batches(subject, encoder.prepare, bare, step, self.batch):
                     tokens = encoder.targets(batch)[encoder.units(batch).valid].cpu()
                     counts += torch.bincount(tokens, minlength=len(counts))
-            usual = torch.ones(len(counts), dtype=torch.bool)
-            usual[list(encoder.space.specials)] = False
-            if hasattr(encoder, "codec"):  # its table may have rows that no token stands for
-                usual[encoder.codec.known :] = False
+            usual = UsualTokens(encoder.space, getattr(encoder, "codec", None))()
             share = (counts + 1) / (counts + 1)[usual].sum()
             self._counted = data, encoder.prepare, -share.log()
         return self._counted[2]
@@ -167,12 +174,7 @@ def _mean(values: Tensor) -> float:
 
 def _refuse_useless(found: Predictions, single: Predictions, texts: int) -> None:
     if not len(found.loss):
-        raise UserError(
-            f"none of {texts} texts has a token that could be hidden",
-            where=WHERE,
-            why="they are empty, or hold special tokens only",
-            cure="another split, or data with text in it",
-        )
+        raise nothing_to_hide(texts, WHERE)
     if not bool(torch.cat([found.loss, single.loss]).isfinite().all()):
         raise UserError(
             "the model predicts tokens with a loss that is infinite or no number",
@@ -209,12 +211,17 @@ def _rows(items: Sequence[Item], found: Predictions) -> Iterator[dict[str, Any]]
             yield {"id": str(item["id"]), "loss": total / count, "tokens": count}
 
 
-def _notes(values: Mapping[str, float], cut: int, empty: int) -> Iterator[str]:
+def _notes(values: Mapping[str, float], cut: int, unknown: int, empty: int) -> Iterator[str]:
     if "unigram_loss" not in values:
         yield "no loss by frequency: the data has no train split to count tokens in"
     elif values["loss"] >= values["unigram_loss"]:
         yield "the model predicts no better than how frequent tokens are: it has not learned from their context yet"
     if cut:
         yield f"{cut} tokens did not fit into the encoder's length and were not judged"
+    if unknown:
+        yield (
+            f"{unknown} tokens stand for words that the tokenizer does not know: they are never hidden, so nothing is "
+            "said of how well those words are predicted"
+        )
     if empty:
         yield f"{empty} texts have no token that could be hidden and were left out"

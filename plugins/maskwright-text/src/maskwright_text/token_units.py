@@ -1,18 +1,13 @@
-"""Tokens as units without any network: enough of an encoder to choose masks and to corrupt tokens."""
-
-from typing import Any
+"""Tokens as units: the part of the encoder contract that needs no weights."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from maskwright_torch.contracts import ROWS, Batch, Prepare, Space, Units
+from maskwright_torch.contracts import ROWS, Batch, Space, Units
 
 
-class TokenUnits:
-    """The half of the encoder contract that needs no weights. Batches have `tokens real special` (B, T)."""
-
-    def __init__(self, space: Space, prepare: Prepare | None = None) -> None:
-        self.space, self.prepare = space, prepare
+class OverTokens:
+    """What all encoders of texts have in common. Batches have `tokens real special` (B, T)."""
 
     def targets(self, batch: Batch) -> Tensor:
         """int64 (B, T)"""
@@ -27,6 +22,9 @@ class TokenUnits:
         position = torch.arange(count, device=batch["tokens"].device)
         return Units(batch["real"] & ~batch["special"], (count,), position, batch[ROWS])
 
-    def make_head(self) -> Any:
-        """Nothing is predicted here."""
-        return nn.Identity()
+
+class TokenUnits(OverTokens):
+    """Without any network: enough to choose masks and to corrupt tokens."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space

@@ -13,16 +13,17 @@ from maskwright.errors import UserError
 from maskwright.step import Step
 from maskwright_text.reading import read_texts
 from maskwright_text.text_batches import TextPrepare
+from maskwright_text.token_units import OverTokens
 from maskwright_text.vocabulary import VocabularyHead, initial_std
 from maskwright_torch.blocks import Block, Cache, RelativeBias
-from maskwright_torch.contracts import ROWS, Baseline, Batch, Encoded, Space, Units
+from maskwright_torch.contracts import Baseline, Batch, Encoded, Space
 from maskwright_torch.prunable import PrunableBlocks
 
 Pool = Literal["mean", "first"]
 Item = Mapping[str, Any]
 
 
-class TextTransformer(PrunableBlocks):
+class TextTransformer(OverTokens, PrunableBlocks):
     """Tables of tokens, positions and segments, a norm, blocks, and a last norm where it comes before each part."""
 
     def __init__(
@@ -76,19 +77,6 @@ class TextTransformer(PrunableBlocks):
 
     # -- the encoder contract ------------------------------------------------------------------------------
 
-    def targets(self, batch: Batch) -> Tensor:
-        """int64 (B, T)"""
-        return batch["tokens"]
-
-    def with_values(self, batch: Batch, values: Tensor) -> dict[str, Tensor]:
-        """The batch with other tokens, int64 (B, T)."""
-        return {**batch, "tokens": values}
-
-    def units(self, batch: Batch) -> Units:
-        count = batch["tokens"].shape[1]
-        position = torch.arange(count, device=batch["tokens"].device)
-        return Units(batch["real"] & ~batch["special"], (count,), position, batch[ROWS])
-
     def forward(self, batch: Batch, hidden: Tensor | None = None) -> Encoded:
         x = self._run(batch, hidden, None)
         real = batch["real"]
@@ -140,13 +128,15 @@ class TextTransformer(PrunableBlocks):
                 cure="a greater length (the table of a saved encoder is repeated to fit), or shorter texts",
             )
         x = self._embed(tokens, position, segment)
-        bias = self._bias(attend[:, None], position, position, x.dtype)
-        rest, inner = bias[..., context:, :], self._everything_or(bias[..., :context, :context])
-        for number, block in enumerate(self.blocks):
-            if index is not None and number == self.depth - 1:
-                x = block(x, self._own(_rows(bias, index), number), only=index)
-            else:
-                x = block(x, self._own(rest, number), context=context, inner=self._own(inner, number))
+        mask, whole = attend[:, None], self.depth - (index is not None)
+        if whole:
+            inner = self._within(mask[..., :context, :context], position[:, :context], x.dtype)
+            rest = self._bias(mask[..., context:, :], position[:, context:], position, x.dtype)
+        for number, block in enumerate(self.blocks[:whole]):
+            x = block(x, self._own(rest, number), context=context, inner=self._own(inner, number))
+        if index is not None:
+            some = self._bias(_rows(mask, index), position.gather(1, index), position, x.dtype)
+            x = self.blocks[-1](x, self._own(some, whole), only=index)
         return self.norm(x)
 
     def extend(
@@ -207,15 +197,24 @@ class TextTransformer(PrunableBlocks):
         lowest = max(torch.finfo(dtype).min, torch.finfo(torch.bfloat16).min)
         return self.relative(queries, keys).to(dtype).masked_fill(~attend, lowest)
 
+    def _within(self, attend: Tensor, position: Tensor, dtype: torch.dtype) -> Tensor | None:
+        """What tokens read of each other that read no others, bool (B, 1, N, N) at positions (B, N).
+
+        None where all is read and nothing added: the kernel without a mask is the fastest. One relative bias serves all
+        rows that have the same positions, as texts have that begin at 0.
+        """
+        everything = bool(attend.all())
+        if self.relative is None:
+            return None if everything else attend
+        if bool((position == position[:1]).all()):
+            position = position[:1]
+        return self._bias(attend[:1] if everything else attend, position, position, dtype)
+
     def _own(self, bias: Tensor | None, number: int) -> Tensor | None:
         """What a relative bias, made for all the heads there were, holds for those that a block still has."""
         if self.relative is None or self.kept is None or bias is None:
             return bias
         return bias[:, self.kept.heads(number)]
-
-    def _everything_or(self, bias: Tensor) -> Tensor | None:
-        """None where all is read and nothing added: the kernel without a mask is the fastest."""
-        return None if self.relative is None and bool(bias.all()) else bias
 
     # -- weights of another shape, layers, controls --------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from maskwright.errors import UserError
 from maskwright.folder import read_table
-from maskwright_text.bert_names import PARTS
+from maskwright_text.bert_names import PARTS, POSITIONS, SEGMENTS
 from maskwright_text.foreign_config import CONFIG
 from maskwright_text.notices import note
 from maskwright_torch.part import State
@@ -29,6 +29,8 @@ HEAD = {
 """Names in VocabularyHead -> names after `cls.predictions.`"""
 WEIGHTS = "pytorch_model.bin"
 """In folders of s2s-ft other .bin files lie beside it, which hold states of the optimiser."""
+_BESIDE = ("cls.", "crit_")
+"""Beginnings of names outside the network: heads, and what losses keep in checkpoints of fine-tuning."""
 _FUSED = re.compile(r"(encoder\.layer\.\d+\.attention\.self\.)qkv_linear\.weight$")
 
 
@@ -60,7 +62,7 @@ def read_unilm(path: Path) -> Unilm:
     if not (file.parent / "tokenizer_config.json").is_file() and "uncased" not in file.name:
         note('text is made lower case, unless tokenizer_config.json beside it says {"do_lower_case": false}')
     state = _tensors(file)
-    network = {n.removeprefix("bert."): t for n, t in state.items() if not n.startswith("cls.")}
+    network = {n.removeprefix("bert."): t for n, t in state.items() if not n.startswith(_BESIDE)}
     # Files from the time of the paper have it outside the encoder.
     relative = network.pop(RELATIVE, network.pop("rel_pos_bias.weight", None))
     if TABLE not in network:
@@ -71,7 +73,37 @@ def read_unilm(path: Path) -> Unilm:
             cure="a state dict of unilm1 or unilm2; for a folder of transformers  --from transformers",
         )
     table = read_table(config, "copy it again")
+    for name in (TABLE, POSITIONS, SEGMENTS):
+        _refuse_rank(name, network.get(name), 2, str(file))
+    _refuse_relative(relative, table, file)
     return Unilm(file, table, _parted(network, str(file)), _head(state, network, file), relative)
+
+
+def _refuse_rank(name: str, tensor: Tensor | None, rank: int, where: str) -> None:
+    if tensor is None or tensor.ndim != rank or not tensor.is_floating_point():
+        raise UserError(
+            f"{where}: {name} is "
+            + ("missing" if tensor is None else f"{tensor.dtype} of the shape {tuple(tensor.shape)}"),
+            where=where,
+            why=f"wanted {'a table' if rank == 2 else 'a row'} of real numbers",
+            cure="a state dict of unilm1 or unilm2 as it was published",
+        )
+
+
+def _refuse_relative(relative: Tensor | None, config: Mapping[str, Any], file: Path) -> None:
+    """UserError where the configuration says something else about the relative bias than the tensors."""
+    if relative is not None:
+        _refuse_rank(RELATIVE, relative, 2, str(file))
+    found = 0 if relative is None else relative.shape[1]
+    said = config.get("rel_pos_bins", found)
+    if said != found:
+        raise UserError(
+            f"{file} has {f'{found} buckets' if found else 'no table'} of relative positions, "
+            f"{CONFIG} says rel_pos_bins = {str(said)[:60]}",
+            where=f"{file.parent / CONFIG}: rel_pos_bins",
+            why=f"the table is the tensor bert.{RELATIVE}, heads x buckets",
+            cure="give weights and config.json that belong together",
+        )
 
 
 def _the_file(path: Path) -> Path:
@@ -121,6 +153,7 @@ def _parted(network: State, where: str) -> State:
             if not name.endswith((".q_bias", ".v_bias")):
                 made[name] = tensor
             continue
+        _refuse_rank(name, tensor, 2, where)
         at, width = match[1], tensor.shape[1]
         biases = [network.get(f"{at}q_bias"), tensor.new_zeros(width), network.get(f"{at}v_bias")]
         if tensor.shape[0] != 3 * width or any(bias is None or bias.numel() != width for bias in biases):
@@ -145,6 +178,7 @@ def _head(state: State, network: State, path: Path) -> State | None:
     if table is not None and not torch.equal(table, network[TABLE]):
         note(f"the head in {path} has a table of tokens of its own: this is an encoder alone")
         return None
+    _refuse_rank("cls.predictions.bias", found["bias"], 1, str(path))
     return {name: tensor for name, tensor in found.items() if tensor is not None}
 
 

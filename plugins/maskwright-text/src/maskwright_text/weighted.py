@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from maskwright.errors import UserError
 from maskwright.step import Step
+from maskwright_text.maskers import upstream_counts
 from maskwright_text.running_losses import Mode, RunningLosses
 from maskwright_text.upos import IF_UNTAGGED, UPOS
 from maskwright_text.word_groups import fill_budget, groups_of
@@ -16,6 +17,7 @@ from maskwright_torch.masking import counts_of
 from maskwright_torch.noise import uniform
 from maskwright_torch.ranks import all_sum
 
+Rounding = Literal["exact", "upstream"]
 Source = Literal["pos-loss", "token-loss", "frequency", "uniform"]
 
 CLASS = {"pos-loss": "tag", "token-loss": "tokens", "frequency": "tokens"}
@@ -48,12 +50,15 @@ class WeightedMasker(nn.Module):
         sharpness: float = 2.0,
         power: float = 0.5,
         whole_words: bool = True,
+        rounding: Rounding = "exact",
     ) -> None:
         super().__init__()
         self.source, self.mode, self.whole_words = source, mode, whole_words
         self.momentum, self.sharpness, self.power = momentum, sharpness, power
         self.feature = CLASS.get(source, "")
-        self.features = (("word",) if whole_words else ()) + ((self.feature,) if self.feature else ())
+        self.rounding = rounding
+        wanted = {"word": whole_words, "real": rounding == "upstream", self.feature: bool(self.feature)}
+        self.features = tuple(name for name, is_wanted in wanted.items() if is_wanted)
         self.set_vocabulary(0)
 
     def set_vocabulary(self, size: int) -> None:
@@ -67,7 +72,8 @@ class WeightedMasker(nn.Module):
     def forward(self, units: Units, ratio: Tensor, step: Step) -> Tensor:
         groups = groups_of(units, self.whole_words)
         weights = groups.means(self.token_weights(units))
-        budget = counts_of(ratio, units.valid)
+        upstream = self.rounding == "upstream"
+        budget = upstream_counts(units, ratio) if upstream else counts_of(ratio, units.valid)
         draws = uniform(step.stream("mask"), units.rows, groups.sizes.shape[1])
         if self.mode == "corrected":
             # The first of several exponential clocks to ring is each with probability rate / sum of rates.

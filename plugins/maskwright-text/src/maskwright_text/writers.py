@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from maskwright.errors import UserError
-from maskwright_text.seq2seq_batches import SOURCE, TARGET
+from maskwright_text.seq2seq_batches import SOURCE, TARGET, appended_to
 from maskwright_torch.blocks import Cache
 from maskwright_torch.contracts import Batch
 
@@ -122,22 +122,16 @@ class ReencodingWriter(Writer):
         tokens, places = torch.cat([self.tokens, tokens], dim=1), torch.cat([self.places, places], dim=1)
         self.turns += [now] * new
         turn = torch.tensor([*self.turns, *[now + 1] * masks], device=tokens.device)
-        rows, context = self.source.shape
-        total = context + tokens.shape[1]
-        attend = torch.zeros(rows, total, total, dtype=torch.bool, device=tokens.device)
-        attend[:, :, :context] = self.real[:, None, :]
-        attend[:, context:, context:] = turn <= turn[:, None]
-        sources = torch.arange(context, device=tokens.device).expand(rows, -1)
-        segment = torch.full((rows, total), TARGET, device=tokens.device)
-        segment[:, :context] = SOURCE
-        asked = torch.arange(total - max(masks, 1), total, device=tokens.device)
+        source = {"tokens": self.source, "real": self.real}
+        asked = tokens.shape[1] - max(masks, 1)
+        layout = appended_to(source, tokens, places, turn <= turn[:, None], first=asked)
         states = self.encoder.attended(
-            torch.cat([self.source, tokens], dim=1),
-            torch.cat([sources, self.real.sum(dim=1, keepdim=True) + places], dim=1),
-            attend,
-            segment=segment,
-            context=context,
-            index=asked.expand(rows, -1),
+            layout.tokens,
+            layout.position,
+            layout.attend,
+            segment=layout.segment,
+            context=layout.context,
+            index=layout.index,
         )
         written = tokens.shape[1] - masks
         self.tokens, self.places = tokens[:, :written], places[:, :written]

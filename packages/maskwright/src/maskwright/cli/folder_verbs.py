@@ -5,8 +5,9 @@ import contextlib
 import importlib
 import inspect
 import json
+import sys
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +100,22 @@ def export(arguments: argparse.Namespace) -> int:
         )
     path, target = choices[0]
     write = _function(target)
-    told = {"recipe": table_of(run.tree, path)} if "recipe" in inspect.signature(write).parameters else {}
+    asked = inspect.signature(write).parameters
+    told: dict[str, Any] = {"recipe": table_of(run.tree, path)} if "recipe" in asked else {}
+    if "about" in asked:
+        told["about"] = _about_data(run)
     write(run.part(path), out, **told)
     print(f"{path} -> {out}")
     return 0
+
+
+def _about_data(run: LoadedRun) -> Mapping[str, Any]:
+    """What the run's data says of its train split; nothing where the data are gone: weights can be written still."""
+    try:
+        return dict(run.part("data").about("train"))
+    except UserError as error:
+        print(f"maskwright: what is known of the data is left out: {error.what}", file=sys.stderr)
+        return {}
 
 
 def import_run(arguments: argparse.Namespace) -> int:
