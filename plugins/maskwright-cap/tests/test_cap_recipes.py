@@ -120,6 +120,16 @@ def test_floors_of_recipes_hold_nothing_back(name: str, heads: int):
     assert encoder["depth"] * objective["floor"] <= heads - share_of(heads, objective["sparsity"]["end"])
 
 
+def test_arms_on_texts_that_are_given_by_path_can_be_planned():
+    arms = mw.plan("cap-experiment-questions").require().settings["arms"]
+    assert list(arms) == ["ce", "ce-kd", "cap"]
+    for arm in arms.values():
+        changes = {f"base.{path}": value for path, value in arm.get("set", {}).items()}
+        assert not mw.plan("cap-experiment-questions", changes).mistakes
+    wrong = mw.plan("cap-experiment-questions", {"base.stages.prune.objective.prk": False}).mistakes
+    assert any("prk" in str(mistake) for mistake in wrong)
+
+
 @pytest.mark.parametrize(
     ("name", "children"), [("cap-experiment", 7), ("cap-experiment-curve", 8)]
 )  # fmt: skip
