@@ -20,6 +20,8 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 MARK = "<!-- below: made by tools/results.py -->"
 CAUSAL = ("order_error", "shd", "union_f1")
 METHODS = ("joint", "pooled", "sort-variance", "sort-r2")
+ROUNDING = 1e-12
+"""What float64 leaves of equal numbers."""
 Table = Mapping[str, Sequence[Any]]
 
 
@@ -92,7 +94,9 @@ def shortened(word: str) -> str:
 
 
 def number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"
+    if value is None:
+        return "–"
+    return "0" if abs(value) < ROUNDING else f"{value:.3g}"
 
 
 def spread(row: Mapping[str, Any]) -> str:
@@ -127,6 +131,10 @@ def differences(found: Mapping[str, Any]) -> Iterator[Table]:
     groups: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
     for name, rows in found.items():
         evaluator, _, metric = name.rpartition("/")
+        if not any(
+            abs(row.get(key) or 0) > ROUNDING for row in rows for key in row if key.startswith("minus ")
+        ):
+            continue  # the same in all arms
         for row in rows:
             for minus in (key for key in row if key.startswith("minus ")):
                 text = f"{number(row[minus])} [{number(row['95 % low'])}, {number(row['95 % high'])}]"
