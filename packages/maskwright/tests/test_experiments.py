@@ -176,6 +176,19 @@ def test_a_curve(tmp_path: Path):
     assert (run.folder / "report.html").is_file()
 
 
+def test_a_curve_of_several_lines(tmp_path: Path):
+    lines = {"one": {"low": 0, "high": 10}, "other": {"high": 0, "low": 10}}
+    curve = {"x": lines, "metrics": ["train/loss", ["train/loss", "train/weight"]]}
+    run = api.run(experiment(curve=curve, seeds=[0]), out=tmp_path / "e")
+    alone, both = (
+        (run.findings()[-1]["folder"] / figure["file"]).read_text()
+        for figure in run.findings()[-1]["figures"]
+    )
+    assert (">one</text>" in alone, ">other</text>" in alone) == (True, True)
+    for label in ("loss one", "loss other", "weight one", "weight other"):
+        assert f">{label}</text>" in both
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -215,6 +228,8 @@ def test_a_curve(tmp_path: Path):
         ({"claims": [5]}, "claims: entry 1: expected table of anything, found 5 (whole number)"),
         ({"curve": {"x": {"lo": 1}}}, 'curve.x: there is no arm "lo" — did you mean "low"?'),
         ({"curve": {"x": {"low": "1"}}}, "curve.x: expected a table of numbers"),
+        ({"curve": {"x": {"line": {"lo": 1}}}}, 'curve.x: there is no arm "lo" — did you mean "low"?'),
+        ({"curve": {"x": {"line": {"low": 1}, "high": 2}}}, "curve.x: expected a table of numbers"),
         ({"curve": {"y": 1}}, 'curve.y: unknown key "y"; known: x, metrics, label'),
         ({"curve": {"x": {"low": 1}, "metrics": 5}}, "curve.metrics: expected a list"),
         ({"curve": {"x": {"low": 1}, "label": 5}}, "curve.label: expected text, found 5"),

@@ -52,7 +52,8 @@ class Experiment:
     )
     curve: dict[str, Any] = setting(
         {},
-        help="draws means over arms: { x = { arm = number }, metrics = [names, or lists of names], label }",
+        help="draws means over arms: { x = { arm = number }, metrics = [names, or lists of names], label }; several "
+        "lines: x = { line = { arm = number } }",
     )
     workers: int = setting(1, ge=1, help="child runs at a time")
 

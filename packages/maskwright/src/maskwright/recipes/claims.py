@@ -140,20 +140,33 @@ def _check_curve(params: Any) -> Iterator[tuple[str, str]]:
         return
     for key in params.curve.keys() - {"x", "metrics", "label"}:
         yield f"curve.{key}", f'unknown key "{key}"; known: x, metrics, label'
-    places = params.curve.get("x")
-    if not isinstance(places, Mapping) or not all(
-        isinstance(value, int | float) and not isinstance(value, bool) for value in places.values()
+    lines = lines_of(params.curve)
+    if not all(
+        isinstance(places, Mapping)
+        and all(isinstance(value, int | float) and not isinstance(value, bool) for value in places.values())
+        for places in lines.values()
     ):
-        yield "curve.x", "expected a table of numbers, { arm = number, … }"
+        yield (
+            "curve.x",
+            "expected a table of numbers, { arm = number, … }, or of such tables, { line = { arm = number, … }, … }",
+        )
         return
     if not isinstance(label := params.curve.get("label", ""), str):
         yield "curve.label", f"expected text, found {show(label)}"
     entries = params.curve.get("metrics", [])
     if not isinstance(entries, list) or not all(_is_pattern(entry) for entry in entries):
         yield "curve.metrics", "expected a list of metric names, or of lists of them that share a picture"
-    for arm in places:
+    for arm in (arm for places in lines.values() for arm in places):
         if arm not in params.arms:
             yield "curve.x", f'there is no arm "{arm}"{one_of(arm, params.arms)}'
+
+
+def lines_of(curve: Mapping[str, Any]) -> dict[str, Any]:
+    """Line -> { arm = place }; a curve of one line needs no name for it."""
+    x = curve.get("x")
+    if isinstance(x, Mapping) and x and all(isinstance(places, Mapping) for places in x.values()):
+        return dict(x)
+    return {"": x}
 
 
 def _is_pattern(entry: Any) -> bool:

@@ -12,7 +12,7 @@ from maskwright.errors import UserError
 from maskwright.folder import RunBusy
 from maskwright.planner import is_entry_name
 from maskwright.planning import Plan, plan
-from maskwright.recipes.claims import Claim, chosen_metrics, read_claim
+from maskwright.recipes.claims import Claim, chosen_metrics, lines_of, read_claim
 from maskwright.runs import Run
 from maskwright.statistics import mean, paired_interval, spread
 from maskwright.tree import Node, to_json
@@ -225,7 +225,9 @@ class ExperimentRecipe:
                 found = chosen_metrics(names, patterns)
                 title, labels = short_names(found)
                 lines = [
-                    Series(label, self._points(n, values)) for label, n in zip(labels, found, strict=True)
+                    Series(_label(label, line, len(found)), self._points(n, places, values))
+                    for label, n in zip(labels, found, strict=True)
+                    for line, places in lines_of(curve).items()
                 ]
                 svg = line_chart(lines, curve.get("label", ""), title)
                 caption = f"{title}: mean over {len(self.params.seeds)} seeds, band = one sample deviation"
@@ -234,13 +236,20 @@ class ExperimentRecipe:
 
         return draw
 
-    def _points(self, name: str, values: Values) -> list[tuple[float, float, float]]:
+    def _points(
+        self, name: str, places: Mapping[str, float], values: Values
+    ) -> list[tuple[float, float, float]]:
         points = []
-        for arm, place in sorted(self.params.curve["x"].items(), key=lambda pair: pair[1]):
+        for arm, place in sorted(places.items(), key=lambda pair: pair[1]):
             found = [values[arm, seed][name] for seed in self.params.seeds if name in values[arm, seed]]
             if found:
                 points.append((float(place), mean(found), spread(found)))
         return points
+
+
+def _label(metric: str, line: str, metrics: int) -> str:
+    """Of a line in a picture: what tells it from the others."""
+    return metric if not line else line if metrics == 1 else f"{metric} {line}"
 
 
 def _child_in_worker(raw: dict[str, Any], folder: Path, accept_drift: bool) -> None:
