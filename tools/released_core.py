@@ -5,6 +5,7 @@
 A plugin that needs something of today's core has to raise its lower bound. Wants hatchling, and uv or pip.
 """
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -30,6 +31,8 @@ def main() -> int:
             subprocess.run(["git", "archive", tag, "packages/maskwright"], cwd=ROOT, stdout=out, check=True)
         with tarfile.open(place / "core.tar") as archive:
             archive.extractall(place, filter="data")
+        # The constraints name the wheel of today's core.
+        os.environ.pop("UV_CONSTRAINT", None)
         install(
             Path(sys.executable),
             "--no-deps",
