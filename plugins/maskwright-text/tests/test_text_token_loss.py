@@ -196,3 +196,47 @@ def test_the_model_is_left_in_the_mode_it_was_in():
     subject = model().train()
     judge(subject)
     assert subject.training and subject.encoder.training
+
+
+class Spy:
+    """A model that keeps what it was asked for."""
+
+    def __init__(self, inner):
+        self.inner, self.hidden = inner, []
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def logits(self, seen, masked, hidden):
+        self.hidden.append((seen["word"], masked, hidden))
+        return self.inner.logits(seen, masked, hidden)
+
+
+def test_words_are_hidden_whole_where_that_is_asked_for():
+    """With one hidden, it is one word of any length; the loss is over all of its pieces."""
+    subject = model(masker="whole-word", kind="bpe", vocabulary=300)
+    data = ListedData({"test": [{"id": "a", "text": "sleepsleep overdog lazylike walkwhile"}]})
+    spy = Spy(subject)
+    found = judge(spy, data, ratio=0.5, whole_words=True)
+    many, one = spy.hidden
+    for word, masked, hidden in (many, one):
+        assert torch.equal(masked, hidden)
+        for number in set(word[hidden].tolist()):
+            assert bool(hidden[word == number].all())
+    assert len(set(one[0][one[2]].tolist())) == 1 < len(set(many[0][many[2]].tolist()))
+    assert "50% of the tokens, whole words, hidden in 1 texts" in found.tables
+    assert not any("whole_words" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("masker", "text", "told"),
+    [
+        ("whole-word", "sleepsleep overdog", True),
+        ("tokens", "sleepsleep overdog", False),
+        ("whole-word", "a", False),
+    ],
+)
+def test_a_model_of_whole_words_judged_on_pieces_is_told_of(masker: str, text: str, told: bool):
+    data = ListedData({"test": [{"id": "a", "text": text}]})
+    notes = judge(model(masker=masker, kind="bpe", vocabulary=300), data).notes
+    assert any("whole_words = true judges it as it was trained" in note for note in notes) == told

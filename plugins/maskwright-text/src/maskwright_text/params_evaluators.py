@@ -35,6 +35,9 @@ class TokenLoss:
         help="false: hidden tokens enter as the mask token; true: as in training, some random or as they are",
     )
     seed: int = setting(0, ge=0, help="what the masks are drawn from; the seed of the run plays no part")
+    whole_words: bool = setting(
+        False, help="true: words are hidden whole, for models that were trained so; false: any token alike"
+    )
     split: str = setting("test", help="split whose texts are judged")
     most: int = setting(500, ge=0, help=_MOST)
     batch: int = setting(32, ge=1, help="texts at a time")
@@ -42,7 +45,7 @@ class TokenLoss:
     def build(self):
         from maskwright_text.token_loss import TokenLoss as Built
 
-        return Built(self.ratio, self.corrupt, self.seed, self.split, self.most, self.batch)
+        return Built(self.ratio, self.corrupt, self.seed, self.split, self.most, self.batch, self.whole_words)
 
     @classmethod
     def example(cls):

@@ -1,8 +1,11 @@
 """evaluator:mlm-loss — how well hidden tokens are predicted, under masks that never change.
 
-Tokens are hidden at random, whatever masker and schedule the model was trained with, and the masks are a function of
-the items' ids alone: arms of an experiment, moments of a run and seeds see the same ones. Beside the model stands what
-needs no model: how frequent each token is in the train split.
+Tokens are hidden at random, or words whole, whatever masker and schedule the model was trained with; the masks are a
+function of the items' ids alone: arms of an experiment, moments of a run and seeds see the same ones. Beside the model
+stands what needs no model: how frequent each token is in the train split.
+
+A model that has only ever seen whole words hidden takes each mask for a whole word. Asked for a piece beside the rest
+of its word it is wrong, and sure of it: such a model is judged with `whole_words`, and a note says so where it was not.
 """
 
 import math
@@ -17,6 +20,7 @@ from torch import Tensor
 from maskwright.contracts import Dataset, Findings
 from maskwright.errors import UserError
 from maskwright.step import Step
+from maskwright_text.maskers import WholeWordMasker
 from maskwright_text.text_subjects import (
     Item,
     first_items,
@@ -26,9 +30,10 @@ from maskwright_text.text_subjects import (
 )
 from maskwright_text.upos import UPOS
 from maskwright_text.usual_tokens import UsualTokens
+from maskwright_text.word_groups import fill_budget, groups_of
 from maskwright_torch.contracts import ROWS, Batch
 from maskwright_torch.inference import in_batches, in_use
-from maskwright_torch.masking import counts_of, hide_lowest
+from maskwright_torch.masking import counts_of, hide_lowest, units_of
 from maskwright_torch.noise import uniform
 
 WHERE = "evaluator:mlm-loss"
@@ -79,8 +84,17 @@ class TokenLoss:
         "loss/*": "min",
     }
 
-    def __init__(self, ratio: float, corrupt: bool, seed: int, split: str, most: int, batch: int) -> None:
-        self.ratio, self.corrupt, self.seed = ratio, corrupt, seed
+    def __init__(
+        self,
+        ratio: float,
+        corrupt: bool,
+        seed: int,
+        split: str,
+        most: int,
+        batch: int,
+        whole_words: bool = False,
+    ) -> None:
+        self.ratio, self.corrupt, self.seed, self.whole_words = ratio, corrupt, seed, whole_words
         self.split, self.most, self.batch = split, most, batch
         self._counted: tuple[Any, Any, Tensor] | None = None
 
@@ -88,18 +102,20 @@ class TokenLoss:
         refuse_other_parts(subject, WHERE, "logits", "corrupted")
         items = first_items(data, self.split, self.most, step, WHERE)
         masks = Step(self.seed, 1, 1).fork("mlm-loss")
-        many, one, cut, unknown = [], [], 0, 0
+        many, one, cut, unknown, pieces = [], [], 0, 0, 0
         with in_use(subject):
             first = 0
             for piece, batch in in_batches(subject, subject.encoder.prepare, items, step, self.batch):
                 valid = subject.encoder.units(batch).valid
                 ratio = torch.full((len(valid),), self.ratio, dtype=torch.float64, device=valid.device)
                 counts = counts_of(ratio, valid).clamp(min=1)  # no more than a row has
-                many.append(self._judge(subject, batch, valid, counts, masks, first))
-                counts = torch.ones_like(counts)
-                one.append(self._judge(subject, batch, valid, counts, masks.fork("one"), first))
+                hidden = self._hidden(subject, batch, counts, masks)
+                many.append(self._judge(subject, batch, hidden, masks, first))
+                hidden = self._hidden(subject, batch, None, masks.fork("one"))
+                one.append(self._judge(subject, batch, hidden, masks.fork("one"), first))
                 cut += int(batch["cut"].sum()) if "cut" in batch else 0
                 unknown += int(unknown_tokens(batch).sum())
+                pieces += _more_pieces(batch)
                 first += len(piece)
         found, single = Predictions.joined(many), Predictions.joined(one)
         _refuse_useless(found, single, len(items))
@@ -119,20 +135,39 @@ class TokenLoss:
             if bool((found.tag == number).any())
         ]
         values |= {f"loss/{row['class']}": row["loss"] for row in classes}
-        title = f"{self.ratio:.0%} of the tokens hidden in {len(items)} texts"
-        tables: dict[str, Any] = {title: _predictors(found, single, unigram)}
+        what = "tokens, whole words," if self.whole_words else "tokens"
+        title = f"{self.ratio:.0%} of the {what} hidden in {len(items)} texts"
+        unit = "word" if self.whole_words else "token"
+        tables: dict[str, Any] = {title: _predictors(found, single, unigram, unit)}
         if classes:
             tables["by part of speech"] = classes
         rows = list(_rows(items, found))
-        return Findings(
-            values, rows, tables, notes=list(_notes(values, cut, unknown, len(items) - len(rows)))
-        )
+        notes = list(_notes(values, cut, unknown, len(items) - len(rows)))
+        if (
+            pieces
+            and not self.whole_words
+            and "word" in getattr(getattr(subject, "masker", None), "features", ())
+        ):
+            notes.append(
+                "the model was trained on whole words that are hidden, and is judged on pieces of words, too: "
+                "whole_words = true judges it as it was trained"
+            )
+        return Findings(values, rows, tables, notes=notes)
 
-    def _judge(
-        self, subject: Any, batch: Batch, valid: Tensor, counts: Tensor, masks: Step, first: int
-    ) -> Predictions:
-        noise = uniform(masks.stream("mask"), batch[ROWS], valid.shape[1])
-        hidden = hide_lowest(noise, valid, counts)
+    def _hidden(self, subject: Any, batch: Batch, counts: Tensor | None, masks: Step) -> Tensor:
+        """bool (B, T): `counts` (B,) tokens, or whole words of so many; without a number one token, or one word."""
+        valid = subject.encoder.units(batch).valid
+        one = torch.ones(len(valid), dtype=torch.int64, device=valid.device)
+        if not self.whole_words:
+            noise = uniform(masks.stream("mask"), batch[ROWS], valid.shape[1])
+            return hide_lowest(noise, valid, one if counts is None else counts)
+        groups = groups_of(units_of(subject.encoder, WholeWordMasker(), batch), whole_words=True)
+        noise = uniform(masks.stream("mask"), batch[ROWS], groups.sizes.shape[1])
+        if counts is None:
+            return groups.tokens(hide_lowest(noise, groups.sizes > 0, one))
+        return groups.tokens(fill_budget(noise, groups.sizes, counts))
+
+    def _judge(self, subject: Any, batch: Batch, hidden: Tensor, masks: Step, first: int) -> Predictions:
         seen, masked = subject.corrupted(batch, hidden, masks) if self.corrupt else (batch, hidden)
         token = subject.encoder.targets(batch)[hidden]
         logits = subject.logits(seen, masked, hidden).float()
@@ -168,6 +203,12 @@ class TokenLoss:
         return self._counted[2]
 
 
+def _more_pieces(batch: Batch) -> int:
+    """Tokens that go on with the word of the token before them."""
+    word = batch.get("word")
+    return 0 if word is None else int(((word[:, 1:] == word[:, :-1]) & (word[:, 1:] >= 0)).sum())
+
+
 def _mean(values: Tensor) -> float:
     return float(values.double().mean())
 
@@ -184,9 +225,14 @@ def _refuse_useless(found: Predictions, single: Predictions, texts: int) -> None
         )
 
 
-def _predictors(found: Predictions, single: Predictions, unigram: Tensor | None) -> list[dict[str, Any]]:
-    """The model, with one hidden token a text too, beside the frequencies of tokens."""
-    rows = [("this model", found.scores(None)), ("this model, one hidden token a text", single.scores(None))]
+def _predictors(
+    found: Predictions, single: Predictions, unigram: Tensor | None, unit: str
+) -> list[dict[str, Any]]:
+    """The model, with one hidden token or word a text too, beside the frequencies of tokens."""
+    rows = [
+        ("this model", found.scores(None)),
+        (f"this model, one hidden {unit} a text", single.scores(None)),
+    ]
     table = [
         {"prediction": words, **scores, "perplexity": math.exp(min(scores["loss"], LARGEST))}
         for words, scores in rows
