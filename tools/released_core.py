@@ -19,7 +19,6 @@ from run_tests import released
 
 from maskwright.elsewhere import known_components
 
-
 EXPECTED = {"evaluator:latency"}
 """It measures time, so that two calls never give the same; its own tests expect that of it."""
 
