@@ -21,7 +21,7 @@ _RECIPES = {
     "pmlm-experiment-unified": "experiment: what each of the two losses teaches a reader and a writer",
     "pmlm-experiment-summaries": "experiment: summary lines with and without pre-training",
     "mlm": "pre-train a small language model on technical English",
-    "mlm-scheduled": "the same with a falling ratio, and whole words",
+    "mlm-scheduled": "the same with a falling ratio, and hard words hidden more often",
     "masking-experiment": "experiment: does a falling ratio help",
     "masking-experiment-warm": "experiment: does it help a model that has converged",
     "masking-experiment-weights": "experiment: hard words hidden more often",
