@@ -40,6 +40,14 @@ def data_of(**changes: Any) -> Any:
     return build_raw({**MAPS, **changes}, ("dataset",), "data")[0]
 
 
+def descend(task, batch, optimiser) -> None:
+    """Three steps as anybody would write them."""
+    for _ in range(3):
+        optimiser.zero_grad()
+        task(batch, STEP).value.backward()
+        optimiser.step()
+
+
 def test_adapting_is_gradient_descent_on_a_copy():
     task = classifier(bag()).double()
     batch = prepared(task, task.prepare, items(12), STEP)
@@ -49,11 +57,7 @@ def test_adapting_is_gradient_descent_on_a_copy():
         found = fine_tuned(task, batch, batch, Budget([0, 3], 0.5), rates, "own", STEP)
     assert all(torch.equal(before[name], tensor) for name, tensor in task.state_dict().items())
     assert torch.equal(found[0], task.logits(batch).argmax(dim=1))
-    descent = torch.optim.SGD(task.parameters(), lr=0.5)
-    for _ in range(3):
-        descent.zero_grad()
-        task(batch, STEP).value.backward()
-        descent.step()
+    descend(task, batch, torch.optim.SGD(task.parameters(), lr=0.5))
     assert torch.equal(found[1], task.logits(batch).argmax(dim=1))
 
 
@@ -87,11 +91,7 @@ def test_learned_rates_are_used_by_what_they_were_learned_for():
     batch = prepared(task, task.prepare, items(12), STEP)
     with in_use(task):
         found = fine_tuned(task, batch, batch, Budget([3], "learned"), rates, "own", STEP)
-    descent = torch.optim.SGD(task.head.parameters(), lr=2.0)
-    for _ in range(3):
-        descent.zero_grad()
-        task(batch, STEP).value.backward()
-        descent.step()
+    descend(task, batch, torch.optim.SGD(task.head.parameters(), lr=2.0))
     assert torch.equal(found[0], task.logits(batch).argmax(dim=1))
 
 
